@@ -21,6 +21,7 @@ waf = $(if $(wildcard $(call lock,$(1))),,CONFIG_MK=no BUILD=$(1) ./configure $(
 kind = $(if $(filter $(ASAN),$(1)),--sanitize=address$(comma)undefined,$(if $(filter build-tsan,$(1)),--sanitize=thread))
 comma := ,
 
+MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .PHONY: all demo test test-fast check tests install uninstall bench dist distcheck clean distclean
 

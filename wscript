@@ -112,6 +112,8 @@ def need(conf, package, mandatory=True):
 	conf.check_cfg(package=package, args=['--cflags', '--libs'], uselib_store=env_key(package),
 		global_define=False, mandatory=mandatory,
 		errmsg='not found; on Debian it is in %s' % PACKAGES[package])
+	# Would otherwise go to everybody who uses the library in-tree.
+	del conf.env['DEFINES_' + env_key(package)]
 
 
 def configure(conf):
