@@ -1,9 +1,11 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # waf builds (see wscript); these are the names that people expect.
 #
 # BUILD is the folder of the build: build/ unless ./configure was told otherwise, and each folder
 # is a configuration of its own. `make test` uses build/ and build-asan/ whatever BUILD says.
 #
 #   make [all] test test-fast demo bench install uninstall dist distcheck clean distclean
+#   make tests BUILD=build-tsan && buildtools/run_tests.py --only tsan
 #   T='-k timer --only plain'   arguments for the test driver (see buildtools/run_tests.py --help)
 
 -include config.mk

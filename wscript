@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # The build of talev, for waf 2.0.15 and later.
 #
 # It works in two ways. On its own (through ./configure and make, or plain waf) it builds, tests

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Runs the tests that are built and closes with one line: N passed, N failed, N skipped.
 
   checks     executables buildtools/check_*
@@ -290,6 +291,10 @@ def arguments():
 	parser.add_argument('--timeout', type=int, default=120, help='seconds for one program')
 	parser.add_argument('-j', type=int, default=len(os.sched_getaffinity(0)), help='at once')
 	args = parser.parse_args()
+	try:
+		re.compile(args.k)
+	except re.error as e:
+		parser.error('-k %s: %s' % (args.k, e))
 	args.only = args.only.split(',')
 	for group in args.only:
 		if group not in GROUPS + ['tsan']:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A waf tool: the version script of a library, made from the checked-in lists of its symbols.
 
 A task generator with the feature talev_abi and the attribute talev_abi = 'talev' exports what
