@@ -20,8 +20,9 @@ lock = $(if $(filter build,$(1)),.lock-waf_linux_build,.lock-waf-$(1))
 # $(call waf,folder,configure options,arguments): configures the folder first if it is not yet
 waf = $(if $(wildcard $(call lock,$(1))),,CONFIG_MK=no BUILD=$(1) ./configure $(DEVELOPER) $(2) && ) \
 	BUILD=$(1) buildtools/waf $(3)
-kind = $(if $(filter $(ASAN),$(1)),--sanitize=address$(comma)undefined,$(if $(filter build-tsan,$(1)),--sanitize=thread))
 comma := ,
+kind = $(if $(filter $(ASAN),$(1)),--sanitize=address$(comma)undefined) \
+	$(if $(filter build-tsan,$(1)),--sanitize=thread)
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:

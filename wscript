@@ -7,6 +7,8 @@
 # for `use=`, and nothing else, unless conf.env.TALEV_FULL is set before configure() comes here.
 # So nothing below may assume that this is the top: no config.h, every name has a prefix, the
 # paths are those of this folder, and the flags go to our own task generators only.
+#
+# waf takes a function with a docstring for a command, so only commands have one.
 
 import os
 import re
@@ -188,8 +190,8 @@ def build(bld):
 		bld.add_post_fun(lambda ctx: subprocess.call(['/sbin/ldconfig']))
 
 
+# What every compilation of ours has; kw may add to it.
 def common(bld, **kw):
-	"""What every compilation of ours has; kw may add to it."""
 	kw['cflags'] = bld.env.TALEV_CFLAGS + kw.get('cflags', [])
 	kw['linkflags'] = bld.env.TALEV_LINKFLAGS + kw.get('linkflags', [])
 	kw['defines'] = ['_GNU_SOURCE'] + kw.get('defines', [])
@@ -201,8 +203,8 @@ def sources_of(bld, rooms):
 		['lib/%s/*.S' % r for r in rooms.split()])
 
 
+# The objects are compiled once; the shared library, the static one and the tests link them.
 def build_library(bld, name, rooms, ours, packages):
-	"""The objects are compiled once; the shared library, the static one and the tests link them."""
 	sources = sources_of(bld, rooms)
 	if not sources:
 		bld.fatal('no source files for lib%s: lib/{%s}/*.c' % (name, ','.join(rooms.split())))
@@ -249,9 +251,9 @@ def install_man(bld):
 		bld.install_files('${TALEV_MANDIR}/man' + section, bld.path.ant_glob('man/*.' + section))
 
 
+# talevctl.c and ctl_*.c make talevctl, common_*.c go into both, the others make talevd. The
+# file with main() is compiled apart, so that tests can link the rest.
 def build_talevd(bld):
-	"""talevctl.c and ctl_*.c make talevctl, common_*.c go into both, the others make talevd. The
-	file with main() is compiled apart, so that tests can link the rest."""
 	every = bld.path.ant_glob('lib/plugind/*.c')
 	if not every:
 		return
@@ -292,8 +294,8 @@ def build_plugins(bld, folder, target, install_path):
 			use=['talev-shared'] + keys(['talloc', 'libbsd']), install_path=install_path))
 
 
+# The library's own objects, and those of every library of ours that it needs.
 def closure(library, objects_of):
-	"""The library's own objects, and those of every library of ours that it needs."""
 	name, _, ours, packages = library
 	out = [name + objects_of] + keys(packages)
 	for other in LIBRARIES:
@@ -302,9 +304,9 @@ def closure(library, objects_of):
 	return out
 
 
+# One program per tests/<room>/test_*.c, linked from the objects and not from the library, so
+# that a test reaches hidden functions, and --wrap reaches every call.
 def build_tests(bld):
-	"""One program per tests/<room>/test_*.c, linked from the objects and not from the library, so
-	that a test reaches hidden functions, and --wrap reaches every call."""
 	if not bld.env['HAVE_' + env_key('cmocka')]:
 		bld.fatal('the tests need cmocka; on Debian it is in %s' % PACKAGES['cmocka'])
 	support = bld.path.ant_glob('tests/support/*.c')
@@ -348,7 +350,8 @@ def build_bench(bld):
 
 
 def dist(ctx):
-	"""What git knows, or in an unpacked release everything that is not made by building."""
+	"""makes the release archive"""
+	# What git knows, or in an unpacked release everything that building did not make.
 	ctx.algo = 'tar.gz'
 	here = ctx.path.abspath()
 	if os.path.exists(os.path.join(here, '.git')):

@@ -42,8 +42,8 @@ ASAN_OPTIONS = ('halt_on_error=1:detect_leaks=1:detect_stack_use_after_return=1:
 UBSAN_OPTIONS = 'halt_on_error=1:print_stacktrace=1:exitcode=99'
 TSAN_OPTIONS = 'halt_on_error=1:second_deadlock_stack=1:exitcode=99'
 VALGRIND = ['valgrind', '--quiet', '--error-exitcode=99', '--leak-check=full', '--num-callers=30',
-	'--show-leak-kinds=definite,indirect,possible', '--errors-for-leak-kinds=definite,indirect,possible',
-	'--track-fds=yes', '--fair-sched=try']
+	'--show-leak-kinds=definite,indirect,possible',
+	'--errors-for-leak-kinds=definite,indirect,possible', '--track-fds=yes', '--fair-sched=try']
 
 
 class Job:

@@ -7,7 +7,6 @@ buildtools/abi/talev-<version>.sigs lists, one file for each release that added 
 before it; all that is in no file is hidden.
 """
 
-import os
 import re
 
 from waflib import Logs, Task
