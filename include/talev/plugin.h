@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef TALEV_PLUGIN_H
+#define TALEV_PLUGIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <talloc.h>
+#include <talev/log.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct talev_context;
+
+/* What a plugin of talevd(8) exports, as the object named talev_plugin. */
+
+#define TALEV_PLUGIN_MAGIC 0x744c4556u
+#define TALEV_PLUGIN_ABI   1u
+
+/* What the daemon gives a plugin. Read size before fields that came later. */
+struct talev_plugin_host {
+	size_t size;
+	const char *name;           /* of the section in talevd.conf(5) */
+	struct talev_context *ev;   /* the daemon's; the plugin never frees it */
+	TALLOC_CTX *mem_ctx;        /* the plugin's own tree; all it makes goes below */
+	/* The value of a key in the plugin's section, or NULL. Valid until init or reload returns. */
+	const char *(*option)(const struct talev_plugin_host *host, const char *key);
+	/* One line into the daemon's log, prefixed with the plugin's name. */
+	void (*log)(const struct talev_plugin_host *host, enum talev_log_level level,
+		const char *format, ...)
+#ifdef __GNUC__
+		__attribute__((format(printf, 3, 4)))
+#endif
+		;
+};
+
+/* init: 0, or an errno value: then everything below mem_ctx is freed and the plugin is not
+ * loaded. reload: optional; called on SIGHUP when the plugin's section changed; 0, or an errno
+ * value: then the plugin goes on as it was. host lives as long as the plugin. */
+struct talev_plugin {
+	uint32_t magic; /* TALEV_PLUGIN_MAGIC */
+	uint32_t abi;   /* TALEV_PLUGIN_ABI */
+	size_t size;    /* sizeof(struct talev_plugin) */
+	const char *name;
+	int (*init)(const struct talev_plugin_host *host);
+	int (*reload)(const struct talev_plugin_host *host);
+};
+
+/* Defines the descriptor: TALEV_PLUGIN("echo", echo_init, NULL); */
+#define TALEV_PLUGIN(plugin_name, init_fn, reload_fn)                                              \
+	extern const struct talev_plugin talev_plugin;                                             \
+	const struct talev_plugin talev_plugin = {TALEV_PLUGIN_MAGIC, TALEV_PLUGIN_ABI,            \
+		sizeof(struct talev_plugin), plugin_name, init_fn, reload_fn}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
