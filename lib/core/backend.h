@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What core asks of a backend. A backend knows descriptors, not watchers: core gathers the
+ * interest of all watchers of a descriptor, and says what changed before it waits.
+ *
+ * Called on the context's owner thread only. A backend owns its kernel objects, is a talloc
+ * object, and closes them in its destructor without touching what a forked parent shares.
+ */
+#ifndef CORE_BACKEND_H
+#define CORE_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <talloc.h>
+#include <talev/fd.h>
+#include <talev/time.h>
+
+struct talev_context;
+
+/* Bits of interest and readiness are TALEV_FD_READ, WRITE, ERROR and HUP. HUP as interest means
+ * POLLRDHUP. The backend reports what the kernel says: READ for POLLIN (and POLLPRI never), WRITE
+ * for POLLOUT, ERROR for POLLERR, HUP for POLLHUP or POLLRDHUP; it adds nothing. One bit more: */
+#define BACKEND_HANGUP 0x10 /* POLLHUP itself: both directions are gone; comes with HUP */
+#define BACKEND_CLOSED 0x20 /* POLLNVAL: the descriptor is not open any more */
+
+/* The registration does not exist for core: it was left behind by a duplicate of a closed
+ * descriptor. The backend reports it with this generation when it cannot know better. */
+struct backend_event {
+	int fd;
+	uint32_t generation; /* as given with modify() */
+	uint32_t events;
+};
+
+/* The earliest deadline per clock, absolute, TALEV_NEVER for none; indexed by enum talev_clock. */
+struct backend_deadlines {
+	talev_time_t at[3];
+};
+
+struct backend {
+	const struct backend_ops *ops;
+	struct talev_context *ev;
+};
+
+/* For modify(): the file behind the descriptor may have changed, make sure that the kernel knows
+ * the present one even if the interest is the same. */
+#define BACKEND_VERIFY 0x1u
+/* For modify(): a descriptor of talev's own that may be edge-triggered, because whoever owns it
+ * looks at it once per report and needs no second one. */
+#define BACKEND_INTERNAL 0x2u
+
+struct backend_ops {
+	const char *name;
+
+	/* NULL: ENOMEM, EMFILE, ENFILE, ... */
+	struct backend *(*create)(TALLOC_CTX *mem_ctx);
+
+	/* Interest in fd goes from old_events to new_events; 0 is none. generation comes back with each
+	 * report. 0, or -1 with errno: EPERM the kernel cannot watch this file (it is always ready;
+	 * core takes care); EBADF not open; ENOENT or EEXIST never (the backend sorts those out):
+	 * if old_events != 0 and the kernel has no such registration, it returns -1 with ESTALE and has
+	 * forgotten the old one, so that core may report it and call again with old_events 0; ENOMEM,
+	 * ENOSPC: nothing changed. */
+	int (*modify)(struct backend *be, int fd, uint32_t generation, uint32_t old_events,
+		uint32_t new_events, unsigned hints);
+
+	/* Waits until something is ready, a deadline has come, or a signal interrupts; reports at
+	 * most max (>= 1) descriptors, each at most once. block false: only looks. Returns how many, or
+	 * -1 with errno (EINTR too). 0 when a deadline came. Never says that a deadline has come
+	 * before it has by that clock, but core looks at the clock itself and waits again. */
+	int (*wait)(struct backend *be, const struct backend_deadlines *deadlines, bool block,
+		struct backend_event *events, int max);
+
+	/* A descriptor that polls readable when wait() would not block. Optional (NULL: EOPNOTSUPP). */
+	int (*get_fd)(struct backend *be);
+	/* Makes get_fd()'s descriptor readable at these deadlines too. With get_fd. -1 with errno. */
+	int (*set_alarm)(struct backend *be, const struct backend_deadlines *deadlines);
+
+	/* A clock of its own; NULL: the kernel's. */
+	talev_time_t (*now)(struct backend *be, enum talev_clock clock);
+};
+
+/* The context's backend, for a room that has its own kind. NULL if ev is closing. */
+struct backend *core_get_backend(struct talev_context *ev);
+
+extern const struct backend_ops backend_epoll;
+extern const struct backend_ops backend_poll;
+extern const struct backend_ops backend_sim;
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * core: the context and its loop.
+ *
+ * Owns the context's queues (resting, immediate, due), the deadlines, the table of descriptors
+ * (slots), the turn, the wake-up descriptor, tracing and the measuring of handlers. Knows kinds of
+ * events only by struct source_kind, and backends only by core/backend.h.
+ *
+ * Owner's thread only, except wake_post().
+ *
+ * Between calls: a live source is in exactly one queue or queued by its deadline. The kernel's
+ * interest in a descriptor is that of its watchers, or the slot is on the list of changes.
+ */
+#ifndef CORE_CORE_H
+#define CORE_CORE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <talev/context.h>
+#include <talev/trace.h>
+#include "core/backend.h"
+#include "core/source.h"
+
+/* A context on that backend. NULL: ENOMEM, or what the backend says. */
+struct talev_context *core_context_create(
+	TALLOC_CTX *mem_ctx, const struct backend_ops *ops, const char *where);
+
+/* The context behind a public pointer if it can take new events; NULL: EINVAL, ESHUTDOWN. */
+struct talev_context *core_usable(struct talev_context *ev);
+
+/* One clock of the context: the kernel's, or its backend's. */
+talev_time_t core_now(struct talev_context *ev, enum talev_clock clock);
+
+/* Runs the handler of src: frame, trace, measuring, and kind->fired(). False if the context has
+ * gone, or closes: the caller must not touch it any more, and returns. */
+bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now);
+
+void core_trace(struct talev_context *ev, enum talev_trace_point point, struct source *src);
+
+/* Immediates: the tail of the queue; out of it. */
+void core_immediate_queue(struct source *src, struct talev_context *ev);
+void core_immediate_unqueue(struct source *src);
+
+/* Deadlines. join before anything else; it reserves, so that arming cannot fail. -1: ENOMEM.
+ * armed and due sources are out of the resting queue; disarm puts them back. */
+int core_timer_join(struct timer_source *ts);
+void core_timer_leave(struct timer_source *ts);
+void core_timer_arm(struct timer_source *ts, talev_time_t deadline);
+void core_timer_disarm(struct timer_source *ts);
+bool core_timer_armed(const struct timer_source *ts);
+
+/* Descriptors. attach tells the kernel at once: -1: EBADF, ENOMEM, ENOSPC, EMFILE. */
+int core_fd_attach(struct fd_source *fs);
+/* The kernel forgets the descriptor before this returns if no other watcher is left. */
+void core_fd_detach(struct fd_source *fs);
+/* fs->flags or src.enabled changed: told to the kernel before the next wait. */
+void core_fd_changed(struct fd_source *fs);
+
+/* Work that comes from elsewhere (signals, other threads): *pending is looked at before every
+ * handler; when it is true, it is cleared and run() called, which fires what there is. Order is
+ * that of rank, lowest first. */
+struct core_hook {
+	TAILQ_ENTRY(core_hook) link;
+	int rank;
+	atomic_bool *pending;
+	/* False as core_fire(). */
+	bool (*run)(struct talev_context *ev, struct core_hook *hook);
+	/* The context has new kernel objects of its own after a fork: core_wake_get() again. Optional. */
+	void (*after_fork)(struct talev_context *ev, struct core_hook *hook);
+};
+#define CORE_HOOK_SIGNAL  0
+#define CORE_HOOK_MAILBOX 1
+void core_hook_add(struct talev_context *ev, struct core_hook *hook);
+void core_hook_remove(struct talev_context *ev, struct core_hook *hook);
+
+/* What keeps loop_wait running although it is not a source. */
+void core_hold(struct talev_context *ev);
+void core_release(struct talev_context *ev);
+
+/* Ends a wait of the loop from anywhere. Counted: lives as long as anybody may post. */
+struct core_wake {
+	int fd; /* eventfd */
+	atomic_uint refs;
+};
+/* The context's, made when first asked for, with one more reference. NULL: ENOMEM, EMFILE. */
+struct core_wake *core_wake_get(struct talev_context *ev);
+/* Any thread, also in a Unix signal handler. Keeps errno. */
+void wake_post(struct core_wake *wake);
+/* Any thread. */
+void wake_unref(struct core_wake *wake);
+
+/* For inspect: calls fn for every source of ev that is not internal, oldest first within each
+ * queue. fn must change nothing. */
+void core_each(struct talev_context *ev, void (*fn)(struct source *src, void *private_data),
+	void *private_data);
+/* For inspect. */
+void core_describe(struct talev_context *ev, struct talev_context_info *info);
+
+#endif

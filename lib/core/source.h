@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What every event has in common, seen by the rooms that make kinds of events.
+ */
+#ifndef CORE_SOURCE_H
+#define CORE_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <bsd/sys/queue.h>
+#include <talloc.h>
+#include <talev/inspect.h>
+#include <talev/source.h>
+#include "base/timerq.h"
+#include "life/life.h"
+
+struct source;
+struct slot;
+
+struct source_kind {
+	const char *type;  /* the talloc name of its chunks; its address tells that a chunk is ours */
+	const char *label; /* for people: "timer" */
+	/* Leave every queue and the kernel, at once. Called once, with src->ev still there. */
+	void (*disarm)(struct source *src);
+	/* Call the handler. */
+	void (*fire)(struct source *src, uint32_t flags, talev_time_t now);
+	/* The handler has returned and the source is still live. May free it. Optional. */
+	void (*fired)(struct source *src);
+	/* src->enabled has just changed. */
+	void (*enable)(struct source *src);
+	/* Fill in what is special to the kind. Optional. */
+	void (*describe)(const struct source *src, struct talev_source_info *info);
+};
+
+TAILQ_HEAD(source_queue, source);
+
+/* The first member of every talev object, which is one talloc chunk. */
+struct source {
+	struct talev_context *ev; /* NULL: not scheduled yet, or not live any more */
+	const struct source_kind *kind;
+	TAILQ_ENTRY(source) link; /* in whichever queue of core holds it */
+	const char *where;        /* "handler\0file:line" */
+	void *private_data;
+	struct life_object life;
+	uint64_t tag;
+	uint64_t calls;
+	uint64_t time_total;
+	uint32_t time_longest;
+	bool enabled;
+	uint8_t place; /* enum source_place */
+};
+
+/* Which queue src->link is in. */
+enum source_place { PLACE_NONE, PLACE_RESTING, PLACE_IMMEDIATE, PLACE_DUE, PLACE_SLOT };
+
+/* A source that waits for a deadline. Embedded as first member. */
+struct timer_source {
+	struct source src;
+	struct timerq_node node;
+	uint8_t clock; /* enum talev_clock */
+};
+
+/* A source that waits for a descriptor. Embedded as first member. */
+struct fd_source {
+	struct source src;
+	struct slot *slot; /* NULL when not live */
+	int fd;
+	uint16_t flags;
+	bool internal; /* one of talev's own: does not keep a loop running, is not shown */
+};
+
+/* The chunk of a new source of size bytes, LIVE, enabled, in ev (which may be NULL for an
+ * immediate), with its destructor. mem_ctx NULL: ev. It rests: no queue but PLACE_RESTING has it.
+ * NULL: EINVAL ev is no context; ESHUTDOWN it is closing; ESTALE mem_ctx is being finalized;
+ * ENOMEM. */
+void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
+	const struct source_kind *kind, void *private_data, const char *where);
+
+/* -1 with ESTALE unless src is live and in a context. */
+int source_check(const struct source *src);
+
+/* Makes it inert; its finalizer goes to grave, or if that is NULL to the context's queue. Nothing
+ * if it is not live. */
+void source_close(struct source *src, struct life_rec *grave);
+
+/* The source behind a public pointer, or NULL with EINVAL. */
+struct source *source_from_public(const void *ptr);
+
+const char *source_location(const struct source *src);
+
+#endif

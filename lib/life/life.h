@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * life: pins, finalizers, late free.
+ *
+ * A struct life_object is the part of every talev object that this room knows. A frame on the C
+ * stack of a dispatcher pins the object whose handler runs. A struct life collects, for one
+ * context, what is to be finalized; it outlives the context while a frame of it is on a stack.
+ *
+ * Between calls: an object is LIVE, CLOSING or FINALIZED. A record (finalizer) belongs to its
+ * object while that is LIVE, and to the life's ready queue, to a grave, or to the frames that pin
+ * it afterwards. A grave is a record that also owns a talloc tree and the records of what was in
+ * it. No record runs inside life_close() or life_forget(); only life_run() runs any.
+ *
+ * Owner's thread only. Frames are kept per thread, across all its contexts.
+ */
+#ifndef LIFE_LIFE_H
+#define LIFE_LIFE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <bsd/sys/queue.h>
+#include <talev/finalize.h>
+
+struct life_rec;
+
+struct life_object {
+	struct life_rec *rec; /* NULL: no finalizer, or it has run */
+	uint8_t state;        /* enum talev_state */
+};
+
+TAILQ_HEAD(life_queue, life_rec);
+
+struct life {
+	struct talev_context *ev; /* NULL once the context is gone */
+	unsigned refs;            /* the context, each frame, each record in waiting */
+	size_t pinned;            /* records that wait for frames */
+	size_t ready_count;
+	struct life_queue ready;
+};
+
+struct life_frame {
+	LIST_ENTRY(life_frame) link;
+	struct life *life;
+	struct life_object *object; /* NULL: its memory went, or it is a finalizer */
+	struct life_rec *pin;       /* what cannot run before this frame has left */
+};
+
+/* NULL: ENOMEM. */
+struct life *life_create(struct talev_context *ev);
+void life_ref(struct life *life);
+void life_unref(struct life *life);
+
+/* -1: EALREADY, ESTALE, ENOMEM. fn NULL on an object without a finalizer: 0. */
+int life_set_finalizer(
+	struct life_object *object, unsigned flags, talev_finalizer_t fn, void *arg);
+
+/* A handler of object begins (NULL: of nothing that can be closed). */
+void life_enter(struct life_frame *frame, struct life *life, struct life_object *object);
+/* It has returned. frame->object tells whether the object's memory is still there. The life may
+ * go with its last frame: hold a reference to look at it afterwards. */
+void life_leave(struct life_frame *frame);
+/* Is a handler of it on this thread's stack? */
+bool life_running(const struct life_object *object);
+/* The innermost frame of this thread, or NULL. */
+struct life_frame *life_innermost(void);
+
+/* LIVE becomes CLOSING: its finalizer goes to grave, or if that is NULL to the queue of life. */
+void life_close(struct life *life, struct life_object *object, struct life_rec *grave);
+/* The memory of object goes now. It is CLOSING or FINALIZED. */
+void life_forget(struct life_object *object);
+
+/* A grave that is filled by life_close(). NULL: ENOMEM. */
+struct life_rec *life_grave_create(
+	struct life *life, unsigned flags, talev_finalizer_t fn, void *arg);
+/* Takes the tree out of its parent and buries it; the grave runs when its last pin drops. True
+ * if none is there: it is queued, and may be run by life_run_now(). */
+bool life_grave_seal(struct life_rec *grave, void *tree);
+/* Runs a sealed grave without pins before its turn in the queue. */
+void life_run_now(struct life_rec *grave);
+/* Does ptr lie in a grave of this thread? */
+bool life_buried(const void *ptr);
+
+/* Runs what is ready at this moment, first asked first; what becomes ready meanwhile waits for
+ * the next call. Returns how many records were run. Hold a reference. */
+size_t life_run(struct life *life);
+
+/* A list of objects that stays true while finalizers and close functions of the user free some
+ * of them: life_forget() puts NULL in their place. */
+struct life_list {
+	LIST_ENTRY(life_list) link;
+	struct life_object **objects;
+	size_t count;
+};
+void life_list_watch(struct life_list *list);
+void life_list_unwatch(struct life_list *list);
+
+#endif
