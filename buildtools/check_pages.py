@@ -48,7 +48,7 @@ def check_shape(tree, pages):
                 tree.finding(page.path, line, f".Xr {name} {section}: there is no such page")
 
 
-def check_names(tree, pages, shown):
+def check_names(tree, pages, headers, shown):
     """Every function is on one page, and the pages name nothing else."""
     named = {}
     for page in pages:
@@ -64,7 +64,7 @@ def check_names(tree, pages, shown):
                          "one page each")
     for name, places in named.items():
         for page, line in places:
-            if name not in shown and name != page.name:
+            if name not in {**shown, **headers.capitals} and name != page.name:
                 tree.finding(page.path, line, f".Nm {name}: no public header declares it")
     return {name: places[0][0] for name, places in named.items()}
 
@@ -74,7 +74,7 @@ def check_synopsis(tree, page, headers, shown):
         if name.startswith("talev") and not (tree.top / "include" / name).exists():
             tree.finding(page.path, line, f".In {name}: there is no such header")
     for proto in page.prototypes:
-        wanted = shown.get(proto.name) or headers.typedefs.get(proto.name)
+        wanted = {**headers.typedefs, **headers.capitals, **shown}.get(proto.name)
         where = (page.path, proto.line)
         if wanted is None:
             tree.finding(*where, f"{proto.name} is in no public header")
@@ -98,7 +98,7 @@ def check_functions(tree, pages):
         tree.finding(macro.path, macro.line, f"{macro.name} takes {len(macro.params)} parameters, "
                      f"{proto.name} {len(proto.params)} (not one more, for the call site): "
                      "write the prototype for the pages inside #ifdef TALEV_DOC")
-    home = check_names(tree, pages, shown)
+    home = check_names(tree, pages, headers, shown)
     for page in pages:
         if page.section == "3":
             check_synopsis(tree, page, headers, shown)
@@ -195,6 +195,7 @@ void *_talev_make(void *ctx, unsigned int size, const char *type, const char *wh
 #ifdef TALEV_DOC
 type *talev_make(void *ctx, type);
 #endif
+#define TALEV_TWICE(word) word word
 """
 PAGE = r""".Dd January 1, 2024
 .Dt TALEV_A 3
@@ -202,7 +203,8 @@ PAGE = r""".Dd January 1, 2024
 .Sh NAME
 .Nm talev_add_a ,
 .Nm talev_make ,
-.Nm talev_say
+.Nm talev_say ,
+.Nm TALEV_TWICE
 .Nd a page
 .Sh SYNOPSIS
 .In talev/a.h
@@ -217,6 +219,7 @@ PAGE = r""".Dd January 1, 2024
 .Fn talev_make "void *ctx" type
 .Ft void
 .Fn talev_say "const char *format" ...
+.Fn TALEV_TWICE "word"
 .Sh DESCRIPTION
 See
 .Xr talev_a 3 .
@@ -263,34 +266,34 @@ def self_test(try_tree):
                  prepare=build_library)
 
     try_tree("good pages", good, prepare=build_library)
-    bad("lint", ".Nd a page", ".Nd a page\n.Bogus", "man/talev_a.3:9: mandoc: ")
+    bad("lint", ".Nd a page", ".Nd a page\n.Bogus", "man/talev_a.3:10: mandoc: ")
     bad("no NAME", ".Nm talev_make ,\n", "", "include/talev/a.h:11: talev_make is in the NAME")
-    bad("a stranger", ".Nm talev_say", ".Nm talev_say ,\n.Nm talev_nil",
+    bad("a stranger", ".Nm TALEV_TWICE", ".Nm talev_nil",
         "man/talev_a.3:8: .Nm talev_nil: no public header declares it")
     bad("another prototype", "const char *format", "char *format",
-        "man/talev_a.3:21: `void talev_say(char *format, ...)` here, "
+        "man/talev_a.3:22: `void talev_say(char *format, ...)` here, "
         "`void talev_say(const char *format, ...)` at include/talev/a.h:3")
     bad("a wrapped function changed", "talev_a_handler_t handler, ",
-        "const void *handler, ", "man/talev_a.3:14: `struct talev_a *talev_add_a(void *ctx, "
+        "const void *handler, ", "man/talev_a.3:15: `struct talev_a *talev_add_a(void *ctx, "
         "talev_a_handler_t handler)` here, `struct talev_a *talev_add_a(void *ctx, const void "
         "*handler)` at include/talev/a.h:5", path="include/talev/a.h")
     bad("a macro that hides more", "const char *where);\n#define talev_add_a", "int line, "
         "const char *where);\n#define talev_add_a", "include/talev/a.h:6: talev_add_a takes 2 param",
         path="include/talev/a.h")
-    bad("another handler", '"void *private_data"', '"void *data"', "man/talev_a.3:12: `typedef")
+    bad("another handler", '"void *private_data"', '"void *data"', "man/talev_a.3:13: `typedef")
     bad("no SYNOPSIS", ".Fn talev_say", ".\\\" talev_say", "talev_say is missing from the SYNOPSIS")
-    bad("no header", ".In talev/a.h", ".In talev/b.h", "man/talev_a.3:10: .In talev/b.h: there",
+    bad("no header", ".In talev/a.h", ".In talev/b.h", "man/talev_a.3:11: .In talev/b.h: there",
         "talev_say needs .In talev/a.h in this SYNOPSIS")
     bad("no THREADS", ".Sh THREADS\n", "", "man/talev_a.3:1: the section THREADS is missing")
     bad("wrong title", "TALEV_A 3", "TALEV_B 3", "man/talev_a.3:2: the title must be .Dt TALEV_A")
     bad("no such page", ".Xr talev_a 3", ".Xr talev_b 3", ".Xr talev_b 3: there is no such page")
     bad("no program", "int main(", "int other(", "EXAMPLES must hold a whole program")
-    bad("does not compile", "return 0;", "return nil;", "man/talev_a.3:36: the example does not c")
-    bad("fails", "return 0;", "return 3;", "man/talev_a.3:31: the example exits with 3")
-    bad("crashes", "return 0;", "__builtin_trap();", "man/talev_a.3:31: the example dies of SIG")
+    bad("does not compile", "return 0;", "return nil;", "man/talev_a.3:38: the example does not c")
+    bad("fails", "return 0;", "return 3;", "man/talev_a.3:33: the example exits with 3")
+    bad("crashes", "return 0;", "__builtin_trap();", "man/talev_a.3:33: the example dies of SIG")
     bad("prints something else", r"a line\en", r"b line\en", "tests/man/talev_a.3.out:1: the ex")
     bad("a plugin that does not compile", ".Sh ERRORS", ".Bd -literal\nTALEV_PLUGIN(\n.Ed\n"
-        ".Sh ERRORS", "man/talev_a.3:40: the example does not compile")
+        ".Sh ERRORS", "man/talev_a.3:42: the example does not compile")
     bad("README", "return 0", "return 1", "README.md:3: the example exits with 1", path="README.md")
     second = PAGE.replace("TALEV_A 3", "TALEV_B 3")
     try_tree("two pages", {**good, "man/talev_b.3": second}, "talev_say is already on talev_a.3",

@@ -66,7 +66,10 @@ class Compiler:
         """What it printed, or None and a finding."""
         with tempfile.TemporaryDirectory(prefix="talev-example-") as folder, \
                 tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            child = subprocess.Popen([str(program)], cwd=folder, stdin=subprocess.DEVNULL,
+            # The library that it was linked with, whatever else the caller's path holds.
+            path = [str(program.parent), os.environ.get("LD_LIBRARY_PATH", "")]
+            env = dict(os.environ, LD_LIBRARY_PATH=":".join(filter(None, path)))
+            child = subprocess.Popen([str(program)], cwd=folder, stdin=subprocess.DEVNULL, env=env,
                                      stdout=out, stderr=err, start_new_session=True)
             try:
                 code = child.wait(SECONDS)

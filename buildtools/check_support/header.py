@@ -11,6 +11,8 @@ import re
 
 TOKEN = re.compile(r"\.\.\.|\w+|[^\w\s]")
 NAME = r"_?talev_\w+"
+MACRO = re.compile(r"^[ \t]*#\s*define\s+((?:talev|TALEV)_\w+)\(([^)]*)\)"
+                   r"((?:[^\n]*\\\n)*[^\n]*)", flags=re.M)
 ATTRIBUTE = re.compile(r"^(__attribute__|_?TALEV_\w+|_Noreturn|__extension__)$")
 
 
@@ -148,7 +150,8 @@ class Headers:
         self.functions = {}
         self.documented = {}
         self.typedefs = {}
-        self.macros = {}
+        self.macros = {}        # that look like functions
+        self.capitals = {}      # TALEV_X(y): a page may name them
         self.unclear = []       # (Macro, Prototype) of which no page can know the prototype
         self.paths = tree.glob("include/talev/*.h")
         for path in self.paths:
@@ -156,11 +159,12 @@ class Headers:
 
     def read(self, path):
         text = without_comments(path.read_text())
-        for found in re.finditer(r"^[ \t]*#\s*define\s+(talev_\w+)\(([^)]*)\)((?:[^\n]*\\\n)*[^\n]*)",
-                                 text, flags=re.M):
+        for found in MACRO.finditer(text):
             line = text.count("\n", 0, found.start()) + 1
-            params = [param.strip() for param in found.group(2).split(",") if param.strip()]
-            self.macros[found.group(1)] = Macro(found.group(1), params, found.group(3), path, line)
+            name, inside, body = found.groups()
+            params = [param.strip() for param in inside.split(",") if param.strip()]
+            into = self.macros if name.startswith("talev_") else self.capitals
+            into[name] = Macro(name, params, body, path, line)
 
         def for_pages(found):
             inside = "\n" * text.count("\n", 0, found.start(1)) + found.group(1)
