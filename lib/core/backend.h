@@ -23,8 +23,10 @@ struct talev_context;
 #define BACKEND_HANGUP 0x10 /* POLLHUP itself: both directions are gone; comes with HUP */
 #define BACKEND_CLOSED 0x20 /* POLLNVAL: the descriptor is not open any more */
 
-/* The registration does not exist for core: it was left behind by a duplicate of a closed
- * descriptor. The backend reports it with this generation when it cannot know better. */
+/* The most that one wait() is asked for. */
+#define BACKEND_BATCH 256
+
+/* If core does not know this fd with this generation, see rebuild(). */
 struct backend_event {
 	int fd;
 	uint32_t generation; /* as given with modify() */
@@ -55,20 +57,33 @@ struct backend_ops {
 	struct backend *(*create)(TALLOC_CTX *mem_ctx);
 
 	/* Interest in fd goes from old_events to new_events; 0 is none. generation comes back with each
-	 * report. 0, or -1 with errno: EPERM the kernel cannot watch this file (it is always ready;
-	 * core takes care); EBADF not open; ENOENT or EEXIST never (the backend sorts those out):
-	 * if old_events != 0 and the kernel has no such registration, it returns -1 with ESTALE and has
-	 * forgotten the old one, so that core may report it and call again with old_events 0; ENOMEM,
-	 * ENOSPC: nothing changed. */
+	 * report. 0, or -1 with errno:
+	 * ESTALE  old_events != 0, but the file that was registered is not behind fd any more: it
+	 *         was closed, and the number given to another one. The old registration is forgotten;
+	 *         core may report it and call again with old_events 0. Not seen by poll.
+	 * EBADF   fd is not open; an old registration is forgotten.
+	 * EPERM   the kernel cannot watch this file: it is always ready, core takes care.
+	 * EINVAL  in a child of fork(2), before rebuild(); taking interest back succeeds there.
+	 * ENOMEM, ENOSPC and others: nothing changed. Never ENOENT nor EEXIST. */
 	int (*modify)(struct backend *be, int fd, uint32_t generation, uint32_t old_events,
 		uint32_t new_events, unsigned hints);
 
 	/* Waits until something is ready, a deadline has come, or a signal interrupts; reports at
-	 * most max (>= 1) descriptors, each at most once. block false: only looks. Returns how many, or
-	 * -1 with errno (EINTR too). 0 when a deadline came. Never says that a deadline has come
-	 * before it has by that clock, but core looks at the clock itself and waits again. */
+	 * most max (1 to BACKEND_BATCH) descriptors, each registration at most once. block false: only
+	 * looks. Returns how many, or -1 with errno (EINTR too; EINVAL in a child of fork(2), before
+	 * rebuild()). 0 when a deadline came, or a clock was set, or for no reason: core looks at the
+	 * clock itself and waits again. Never returns 0 because of a deadline that is still ahead. */
 	int (*wait)(struct backend *be, const struct backend_deadlines *deadlines, bool block,
 		struct backend_event *events, int max);
+
+	/* Forgets every registration and alarm and starts again with new kernel objects, those of this
+	 * process; core then calls modify() with old_events 0 for every descriptor. It is the cure
+	 * after fork(2), and when wait() reports an fd and generation that core does not know: a
+	 * duplicate keeps the registration of a closed descriptor alive, and no call can reach it any
+	 * more. get_fd()'s descriptor keeps its number; unless there was a fork, it also stays
+	 * the same file, so that whoever watches it goes on watching it. -1 with errno: ENOMEM,
+	 * EMFILE, ENFILE; nothing changed. */
+	int (*rebuild)(struct backend *be);
 
 	/* A descriptor that polls readable when wait() would not block. Optional (NULL: EOPNOTSUPP). */
 	int (*get_fd)(struct backend *be);
