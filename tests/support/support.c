@@ -10,6 +10,8 @@
 #define HUNG_AFTER 60 /* seconds */
 
 static TALLOC_CTX *root;
+static TALLOC_CTX *late;
+static void *argument;
 static int fds_before;
 static char hung[256];
 static char notes[64 * 1024];
@@ -43,12 +45,21 @@ static void watchdog_off(void)
 /* Must go before the test's context is made, or its signals would find another handler. */
 int test_setup(void **state)
 {
+	argument = *state;
+	late = talloc_named_const(NULL, 0, "late");
 	root = talloc_named_const(NULL, 0, "test");
 	*state = root;
 	test_forget_notes();
 	fds_before = test_count_fds();
 	test_watchdog("a test without test_run", __location__);
-	return root ? 0 : -1;
+	return root && late ? 0 : -1;
+}
+
+static void free_all(void)
+{
+	talloc_free(root);
+	talloc_free(late);
+	root = late = NULL;
 }
 
 int test_teardown(void **state)
@@ -57,8 +68,7 @@ int test_teardown(void **state)
 
 	(void)state;
 	test_alloc_fail_at(0);
-	talloc_free(root);
-	root = NULL;
+	free_all();
 	watchdog_off();
 	talev_set_log_fn(NULL, NULL);
 	talev_set_abort_fn(NULL);
@@ -68,6 +78,21 @@ int test_teardown(void **state)
 		return -1;
 	}
 	return 0;
+}
+
+TALLOC_CTX *test_root(void)
+{
+	return root;
+}
+
+TALLOC_CTX *test_late(void)
+{
+	return late;
+}
+
+void *test_argument(void)
+{
+	return argument;
 }
 
 const char *test_backend(void)
@@ -217,8 +242,7 @@ int test_in_child(void (*fn)(void *arg), void *arg)
 		setenv("CMOCKA_TEST_ABORT", "1", 1);
 		test_watchdog("a child process", __location__);
 		fn(arg);
-		talloc_free(root);
-		root = NULL;
+		free_all();
 		if (__lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check())
 			_exit(98);
 		_exit(0);

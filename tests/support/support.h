@@ -24,6 +24,11 @@
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, test_setup, test_teardown)
 int test_setup(void **state);
 int test_teardown(void **state);
+/* The root of the running test, and what its cmocka initial_state was. */
+TALLOC_CTX *test_root(void);
+/* Freed after the root: for what must outlive the sources of a test. */
+TALLOC_CTX *test_late(void);
+void *test_argument(void);
 
 /* The backend that the environment asks for (TALEV_TEST_BACKEND), and a context on it. */
 const char *test_backend(void);
