@@ -42,12 +42,20 @@ static void close_queue(struct source_queue *queue)
 
 void context_close_sources(struct talev_context *ev)
 {
+	struct core_hook *hook;
+
 	wake_close(ev);
 	close_queue(&ev->immediates);
 	close_queue(&ev->due);
 	deadlines_close_all(ev);
 	slots_close_all(ev);
 	close_queue(&ev->resting);
+	while ((hook = TAILQ_FIRST(&ev->hooks)) != NULL) {
+		core_hook_remove(ev, hook);
+		if (hook->close != NULL) {
+			hook->close(ev, hook);
+		}
+	}
 }
 
 /* It can take nothing new, and all it had is inert. */
@@ -171,6 +179,11 @@ void talev_context_set_trace(struct talev_context *ev, talev_trace_fn_t fn, void
 {
 	ev->trace = fn;
 	ev->trace_private = private_data;
+}
+
+bool core_reinitialising(const struct talev_context *ev)
+{
+	return ev->reinitialising;
 }
 
 void core_hold(struct talev_context *ev)

@@ -2,8 +2,12 @@
 /* One handler, and what goes before descriptors: finalizers, signals, immediates, timers. */
 #include "core/dispatch.h"
 
+#include <sys/param.h>
+
 /* Handlers of one class in a row before the others get their turn. */
 #define STREAK 64
+/* How much of what other threads have sent goes before descriptors. */
+#define BACKLOG ((size_t)1024)
 
 void core_trace(struct talev_context *ev, enum talev_trace_point point, struct source *src)
 {
@@ -40,10 +44,14 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 	talev_time_t started = clocked ? core_now(ev, TALEV_CLOCK_MONOTONIC) : 0;
 	bool there;
 
+	if (!life_enter(&frame, life, &src->life)) {
+		/* Another thread has cancelled it, and its message is on the way. */
+		source_close(src, NULL);
+		return true;
+	}
 	core_trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
 	src->calls++;
 	ev->handlers++;
-	life_enter(&frame, life, &src->life);
 	src->kind->fire(src, flags, now);
 	there = frame.object != NULL;
 	if (clocked && life->ev != NULL) {
@@ -128,29 +136,68 @@ void core_hook_remove(struct talev_context *ev, struct core_hook *hook)
 	TAILQ_REMOVE(&ev->hooks, hook, link);
 }
 
+struct core_hook *core_hook_find(
+	struct talev_context *ev, bool (*run)(struct talev_context *ev, struct core_hook *hook))
+{
+	struct core_hook *hook;
+
+	TAILQ_FOREACH (hook, &ev->hooks, link) {
+		if (hook->run == run) {
+			return hook;
+		}
+	}
+	return NULL;
+}
+
+static bool hook_pending(struct core_hook *hook)
+{
+	return hook->ready != NULL ? hook->ready(hook)
+				   : atomic_load_explicit(hook->pending, memory_order_relaxed);
+}
+
 bool dispatch_hooks_pending(struct talev_context *ev)
 {
 	struct core_hook *hook;
 
 	TAILQ_FOREACH (hook, &ev->hooks, link) {
-		if (atomic_load_explicit(hook->pending, memory_order_relaxed)) {
+		if (hook_pending(hook)) {
 			return true;
 		}
 	}
 	return false;
 }
 
-/* One hook a call: run() may remove it, and others. */
+bool dispatch_hooks_sleep(struct talev_context *ev)
+{
+	struct core_hook *hook;
+	bool may = true;
+
+	TAILQ_FOREACH (hook, &ev->hooks, link) {
+		if (hook->sleep != NULL && !hook->sleep(hook)) {
+			may = false;
+		}
+	}
+	return may;
+}
+
+/* One hook that fires a call: run() may remove it, and others. */
 static enum unit run_hook(struct talev_context *ev)
 {
 	struct core_hook *hook;
 
 	TAILQ_FOREACH (hook, &ev->hooks, link) {
-		if (!atomic_load_explicit(hook->pending, memory_order_relaxed) ||
-			!atomic_exchange_explicit(hook->pending, false, memory_order_acquire)) {
+		if (!hook_pending(hook)) {
 			continue;
 		}
-		return hook->run(ev, hook) ? UNIT_DONE : UNIT_GONE;
+		if (hook->pending != NULL) {
+			atomic_exchange_explicit(hook->pending, false, memory_order_acquire);
+		}
+		if (!hook->run(ev, hook)) {
+			return UNIT_GONE;
+		}
+		if (!hook->feeds) {
+			return UNIT_DONE;
+		}
 	}
 	return UNIT_NONE;
 }
@@ -226,7 +273,7 @@ void dispatch_begin_turn(struct talev_context *ev)
 	deadlines_collect(ev);
 	ev->immediate_streak = 0;
 	ev->timer_streak = 0;
-	ev->immediate_budget = STREAK + (unsigned)ev->immediate_count;
+	ev->immediate_budget = STREAK + (unsigned)MIN(ev->immediate_count, BACKLOG);
 	ev->timer_budget = STREAK + (unsigned)ev->due_count;
 }
 

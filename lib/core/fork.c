@@ -4,7 +4,7 @@
  * own. A child shares the parent's epoll set, timerfds and eventfd: what it does to them happens
  * to the parent.
  */
-#include "core/context.h"
+#include "core/dispatch.h"
 
 #include <errno.h>
 #include <talev/loop.h>
@@ -127,7 +127,7 @@ void context_changed(struct talev_context *ev)
 		base_log(TALEV_LOG_ERROR, "the alarm of an embedded context: error %d", errno);
 	}
 	if (ev->immediate_count > 0 || ev->due_count > 0 || ev->life->ready_count > 0 ||
-		slots_any_always(ev)) {
+		slots_any_always(ev) || !dispatch_hooks_sleep(ev)) {
 		wake_post(ev->wake);
 	}
 }

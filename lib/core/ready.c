@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From the kernel's report of a descriptor to the handler of one of its watchers. */
-#include "core/context.h"
+#include "core/dispatch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,7 +93,7 @@ bool ready_dispatch(
 		return true;
 	}
 	/* An earlier handler of this batch may have used up what the kernel reported. */
-	if (!fresh && !slot->is_always && may_block(slot)) {
+	if (!fresh && !slot->is_always && ev->backend->ops->now == NULL && may_block(slot)) {
 		events = look(slot, events);
 	}
 	fs = pick(slot, events, &told);
@@ -127,11 +127,17 @@ static int sift(struct talev_context *ev, struct backend_event *events, int n)
 	int lost = -1;
 
 	for (int i = 0; i < n; i++) {
+		if (find(ev, &events[i]) == NULL) {
+			lost = events[i].fd;
+		}
+	}
+	for (int i = 0; i < n; i++) {
 		struct slot *slot = find(ev, &events[i]);
 
 		if (slot == NULL) {
-			lost = events[i].fd;
-		} else if ((events[i].events & BACKEND_CLOSED) != 0) {
+			continue;
+		}
+		if ((events[i].events & BACKEND_CLOSED) != 0) {
 			slot_closed(slot);
 		} else if (slot->internal) {
 			struct source *src = TAILQ_FIRST(&slot->watchers);
@@ -154,6 +160,7 @@ static int wait_kernel(struct talev_context *ev, bool block, struct backend_even
 	int error;
 
 	deadlines_get(ev, &deadlines);
+	block = block && dispatch_hooks_sleep(ev);
 	ev->waits++;
 	core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
 	n = ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);

@@ -107,6 +107,9 @@ static int source_destructor(struct source *src)
 	}
 	source_close(src, NULL);
 	life_forget(&src->life);
+	if (src->kind->destroy != NULL) {
+		src->kind->destroy(src);
+	}
 	return 0;
 }
 
@@ -195,7 +198,7 @@ void source_close(struct source *src, struct life_rec *grave)
 	src->kind->disarm(src);
 	source_unplace(src);
 	src->ev = NULL;
-	if (src->kind->closed != NULL && !ev->reinitialising) {
+	if (src->kind->closed != NULL) {
 		src->kind->closed(src, ev);
 	}
 }
@@ -280,6 +283,20 @@ void source_close_tree(struct source *src)
 		source_close(walk.last, NULL);
 		walk.last = NULL;
 	}
+}
+
+bool source_may_leave(const void *ptr)
+{
+	struct source *src = source_of(ptr);
+
+	if (src == NULL) {
+		return true;
+	}
+	if (src->ev != NULL || src->life.state != TALEV_LIVE || life_guard_of(&src->life) != NULL) {
+		return false;
+	}
+	life_send_away(&src->life);
+	return true;
 }
 
 const char *source_location(const struct source *src)

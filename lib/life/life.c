@@ -36,12 +36,33 @@ void life_unref(struct life *life)
 	}
 }
 
-void life_enter(struct life_frame *frame, struct life *life, struct life_object *object)
+bool life_enter(struct life_frame *frame, struct life *life, struct life_object *object)
 {
+	struct life_guard *guard = NULL;
+
+	if (object != NULL && object->rec != NULL) {
+		guard = object->rec->guard;
+		if (guard != NULL && !guard_enter(guard)) {
+			return false;
+		}
+	}
 	frame->life = life;
+	frame->guard = guard;
 	frame->object = object;
 	frame->pin = NULL;
 	LIST_INSERT_HEAD(&frames, frame, link);
+	return true;
+}
+
+void frames_take_guard(struct life_object *object, struct life_guard *guard)
+{
+	struct life_frame *frame;
+
+	LIST_FOREACH (frame, &frames, link) {
+		if (frame->object == object && guard_enter(guard)) {
+			frame->guard = guard;
+		}
+	}
 }
 
 void life_leave(struct life_frame *frame)
@@ -49,6 +70,9 @@ void life_leave(struct life_frame *frame)
 	struct life_rec *rec = frame->pin;
 
 	LIST_REMOVE(frame, link);
+	if (frame->guard != NULL) {
+		guard_leave(frame->guard);
+	}
 	if (rec != NULL && --rec->pins == 0) {
 		rec->life->pinned--;
 		record_queue(rec);
@@ -88,20 +112,27 @@ static void absorb(struct life_rec *grave, struct life_rec *old)
 	record_adopt(grave, old);
 }
 
+static void pin_frame(struct life_frame *frame, struct life_rec *rec)
+{
+	if (frame->pin == rec) {
+		return;
+	}
+	if (frame->pin != NULL) {
+		absorb(rec, frame->pin);
+		return;
+	}
+	frame->pin = rec;
+	rec->pins++;
+}
+
 static void pin(struct life_object *object, struct life_rec *rec)
 {
 	struct life_frame *frame;
 
 	LIST_FOREACH (frame, &frames, link) {
-		if (frame->object != object || frame->pin == rec) {
-			continue;
+		if (frame->object == object) {
+			pin_frame(frame, rec);
 		}
-		if (frame->pin != NULL) {
-			absorb(rec, frame->pin);
-			continue;
-		}
-		frame->pin = rec;
-		rec->pins++;
 	}
 }
 
@@ -117,6 +148,9 @@ void life_close(struct life *life, struct life_object *object, struct life_rec *
 		return;
 	}
 	object->state = rec != NULL || grave != NULL ? TALEV_CLOSING : TALEV_FINALIZED;
+	if (rec != NULL && rec->guard != NULL) {
+		life_guard_cancel(rec->guard);
+	}
 	if (grave != NULL) {
 		if (rec != NULL) {
 			record_adopt(grave, rec);
@@ -154,9 +188,49 @@ void life_forget(struct life_object *object)
 		}
 	}
 	if (object->rec != NULL) {
+		if (object->rec->guard != NULL) {
+			guard_forget(object->rec->guard);
+			object->rec->guard = NULL;
+		}
 		object->rec->object = NULL;
 		object->rec = NULL;
 	}
+}
+
+void life_send_away(struct life_object *object)
+{
+	struct life_frame *frame;
+
+	LIST_FOREACH (frame, &frames, link) {
+		if (frame->object == object) {
+			frame->object = NULL;
+		}
+	}
+}
+
+void life_after(struct life *life, struct life_rec *rec, struct life_guard *guard)
+{
+	struct life_frame *frame;
+
+	record_attach(rec, life);
+	LIST_FOREACH (frame, &frames, link) {
+		if (frame->guard == guard) {
+			pin_frame(frame, rec);
+		}
+	}
+	life_seal(rec);
+}
+
+bool life_guard_mine(const struct life_guard *guard)
+{
+	const struct life_frame *frame;
+
+	LIST_FOREACH (frame, &frames, link) {
+		if (frame->guard == guard) {
+			return true;
+		}
+	}
+	return false;
 }
 
 void life_list_watch(struct life_list *list)
