@@ -34,7 +34,7 @@ static void a_regular_file_is_always_ready(void **state)
 static void a_descriptor_that_only_names_a_file_is_not_open(void **state)
 {
 	struct backend *be = new_backend();
-	int file = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	int file = open("/", O_PATH | O_CLOEXEC);
 
 	(void)state;
 	assert_errno(modify(be, file, 0, R), EBADF);
