@@ -213,8 +213,13 @@ static int ask_kernel(struct sim_backend *sim, bool block)
 		return 0;
 	/* All at once, beyond what others may ask of a backend: poll does not mind. */
 	n = backend_poll.wait(sim->kernel, &none, block, sim->candidates, (int)sim->size);
-	for (int i = 0; i < n; i++)
-		sim->fds[sim->candidates[i].fd].pending |= sim->candidates[i].events;
+	for (int i = 0; i < n; i++) {
+		struct sim_fd *f = &sim->fds[sim->candidates[i].fd];
+
+		f->pending |= sim->candidates[i].events;
+		if (f->pending & BACKEND_CLOSED)
+			set_real(sim, f, false);
+	}
 	return n < 0 ? -1 : 0;
 }
 
@@ -254,6 +259,8 @@ static int draw(struct sim_backend *sim, int n, struct backend_event *events, in
 		events[reported] = sim->candidates[at];
 		sim->candidates[at] = sim->candidates[reported];
 		sim->fds[events[reported].fd].pending = 0;
+		if (events[reported].events & BACKEND_CLOSED)
+			sim->fds[events[reported].fd].events = 0;
 	}
 	return reported;
 }
