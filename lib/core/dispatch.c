@@ -76,8 +76,20 @@ void core_immediate_queue(struct source *src, struct talev_context *ev)
 		source_unplace(src);
 	}
 	src->ev = ev;
-	source_place(src, ev, PLACE_IMMEDIATE);
+	source_place(src, ev, src->enabled ? PLACE_IMMEDIATE : PLACE_HELD);
 	core_trace(ev, TALEV_TRACE_ATTACH, src);
+	context_changed(ev);
+}
+
+void core_immediate_hold(struct source *src, bool hold)
+{
+	struct talev_context *ev = src->ev;
+
+	if (src->place != (hold ? PLACE_IMMEDIATE : PLACE_HELD)) {
+		return;
+	}
+	source_unplace(src);
+	source_place(src, ev, hold ? PLACE_HELD : PLACE_IMMEDIATE);
 	context_changed(ev);
 }
 
@@ -85,7 +97,7 @@ void core_immediate_unqueue(struct source *src)
 {
 	struct talev_context *ev = src->ev;
 
-	if (ev == NULL || src->place != PLACE_IMMEDIATE) {
+	if (src->place != PLACE_IMMEDIATE && src->place != PLACE_HELD) {
 		return;
 	}
 	core_trace(ev, TALEV_TRACE_DETACH, src);

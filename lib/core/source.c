@@ -59,6 +59,7 @@ static struct source_queue *queue_of(struct talev_context *ev, enum source_place
 {
 	switch (place) {
 	case PLACE_RESTING:
+	case PLACE_HELD:
 		return &ev->resting;
 	case PLACE_IMMEDIATE:
 		return &ev->immediates;

@@ -56,7 +56,14 @@ struct source {
 };
 
 /* Which queue src->link is in. */
-enum source_place { PLACE_NONE, PLACE_RESTING, PLACE_IMMEDIATE, PLACE_DUE, PLACE_SLOT };
+enum source_place {
+	PLACE_NONE,
+	PLACE_RESTING,
+	PLACE_HELD, /* among the resting ones; an immediate that is scheduled and disabled */
+	PLACE_IMMEDIATE,
+	PLACE_DUE,
+	PLACE_SLOT,
+};
 
 /* A source that waits for a deadline. Embedded as first member. */
 struct timer_source {
