@@ -11,10 +11,11 @@ extern "C" {
 struct talev_context;
 
 /* Runs once, when no handler of the object can be executing. ev is NULL when the context was
- * freed inside one of its own handlers and is gone. */
+ * freed inside one of its own handlers and is gone, and for an immediate that never had one. */
 typedef void (*talev_finalizer_t)(struct talev_context *ev, void *arg);
 
-/* Run it before talev_finalize() returns if no handler of the objects is on the stack. */
+/* Run it before talev_finalize() returns if no handler of the objects is on the stack. So it is
+ * without this flag only if ev itself is among them: no turn of its loop will come. */
 #define TALEV_FINALIZE_NOW 0x1u
 /* Call fn after the memory went, not before: all destructors below ptr have run by then. arg
  * must not lie in it. For dlclose(3). */
