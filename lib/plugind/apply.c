@@ -3,7 +3,7 @@
 #include <talev/context.h>
 
 #include "plugind/config.h"
-#include "plugind/daemon.h"
+#include "plugind/plugind.h"
 #include "plugind/log.h"
 #include "plugind/plugin.h"
 

@@ -5,7 +5,7 @@
 #include "plugind/client.h"
 #include "plugind/common.h"
 #include "plugind/config.h"
-#include "plugind/daemon.h"
+#include "plugind/plugind.h"
 #include "plugind/plugin.h"
 #include "plugind/tree.h"
 

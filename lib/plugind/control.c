@@ -12,7 +12,7 @@
 #include "plugind/common.h"
 #include "plugind/config.h"
 #include "plugind/control.h"
-#include "plugind/daemon.h"
+#include "plugind/plugind.h"
 #include "plugind/log.h"
 
 /* When accept(2) finds no descriptor, for how long not to try. */

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "plugind/config.h"
-#include "plugind/daemon.h"
+#include "plugind/plugind.h"
 #include "plugind/host.h"
 #include "plugind/log.h"
 #include "plugind/plugin.h"

@@ -4,7 +4,7 @@
 #include <talev/finalize.h>
 
 #include "plugind/config.h"
-#include "plugind/daemon.h"
+#include "plugind/plugind.h"
 #include "plugind/host.h"
 #include "plugind/log.h"
 #include "plugind/plugin.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <talev/signal.h>
 
-#include "plugind/daemon.h"
+#include "plugind/plugind.h"
 #include "plugind/log.h"
 
 /* The second one finds the default disposition and ends the process at once, even when a plugin

@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause
- *
- * NO_VALGRIND: the daemon is a process of its own, tests/demo/demo.sh has it under valgrind
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* NO_VALGRIND: the daemon is a process of its own, tests/demo/demo.sh has it under valgrind
  */
 #include "harness.h"
 

@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause
- *
- * NO_VALGRIND: the daemon is a process of its own, tests/demo/demo.sh has it under valgrind
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* NO_VALGRIND: the daemon is a process of its own, tests/demo/demo.sh has it under valgrind
  */
 #include "harness.h"
 
@@ -179,7 +178,7 @@ static void a_selfish_plugin_harms_nobody(void **state)
 	ctl_ok(d, "ping");
 	conf_write(d, "[selfish]\nfile = %s\nmore = 1\n", test_plugin("selfish"));
 	kill(d->pid, SIGHUP);
-	expect(d, "selfish: error: goes on as it was: reload: Operation not permitted");
+	expect(d, "error: selfish: goes on as it was: reload: Operation not permitted");
 	ctl_ok(d, "unload selfish");
 	stop(d);
 }

@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause
- *
- * Sends back what it gets. Options:
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Sends back what it gets. Options:
  *   listen   addresses, parted by blanks: 127.0.0.1:7 [::1]:7 unix:/run/echo (port 0: any free)
  *   clients  how many at a time; 1000
  *

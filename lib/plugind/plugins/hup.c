@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause
- *
- * Counts signals. Options:
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Counts signals. Options:
  *   signals  names, parted by blanks: HUP USR1; HUP
  */
 #include <bsd/string.h>

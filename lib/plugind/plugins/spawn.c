@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause
- *
- * Runs a command and reports how it ends. Options:
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Runs a command and reports how it ends. Options:
  *   command  program and arguments, parted by blanks; "..." or '...' holds blanks together
  *   restart  no, or how many seconds (1 to 86400) after its end it is run again; no
  *

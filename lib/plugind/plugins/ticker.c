@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause
- *
- * Logs at every tick. Options:
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Logs at every tick. Options:
  *   period   250ms, 5s, 2m; 1s. A new one counts from the next tick on, without a reload.
  */
 #include <errno.h>

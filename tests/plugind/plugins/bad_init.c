@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause
- *
- * Fails with what it made still there: all of it must go, or its code is called when it is gone.
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Fails with what it made still there: all of it must go, or its code is called when it is gone.
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause
- *
- * Runs the loop inside its handler until it is unloaded there, and goes on in its own code.
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Runs the loop inside its handler until it is unloaded there, and goes on in its own code.
  */
 #include <errno.h>
 #include <talev/loop.h>
@@ -34,7 +33,7 @@ static int nester_init(const struct talev_plugin_host *host)
 	if (!nester)
 		return ENOMEM;
 	nester->host = host;
-	nester->timer = talev_add_ticker(host->ev, nester, 1, nest, nester);
+	nester->timer = talev_add_timer(host->ev, nester, 0, nest, nester);
 	return nester->timer ? 0 : errno;
 }
 

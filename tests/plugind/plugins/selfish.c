@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause
- *
- * Frees what is the daemon's, breaks the daemon's loop, and refuses new options.
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Frees what is the daemon's, breaks the daemon's loop, and refuses new options.
  */
 #include <errno.h>
 #include <talev/loop.h>

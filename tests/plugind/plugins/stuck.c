@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause
- *
- * Goes wrong when it is told to go: its destructor never returns.
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Goes wrong when it is told to go: its destructor never returns.
  */
 #include <errno.h>
 #include <talev/plugin.h>
