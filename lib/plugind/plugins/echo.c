@@ -307,8 +307,8 @@ static int echo_init(const struct talev_plugin_host *host)
 	const char *listen_at = host->option(host, "listen");
 	const char *clients = host->option(host, "clients");
 	const char *problem = NULL;
-	char *words, *word;
-	int rc;
+	char *words, *rest, *word;
+	int rc = 0;
 
 	if (!echo)
 		return ENOMEM;
@@ -322,12 +322,11 @@ static int echo_init(const struct talev_plugin_host *host)
 	words = talloc_strdup(echo, listen_at);
 	if (!words)
 		return ENOMEM;
-	while ((word = strsep(&words, " \t"))) {
+	/* If one fails, the daemon takes away those before. */
+	for (rest = words; rc == 0 && (word = strsep(&rest, " \t"));)
 		rc = word[0] ? listener_add(echo, word) : 0;
-		if (rc != 0)
-			return rc; /* the daemon takes away what there is already */
-	}
-	return 0;
+	talloc_free(words);
+	return rc;
 }
 
 TALEV_PLUGIN("echo", echo_init, NULL);

@@ -58,17 +58,15 @@ static int hup_init(const struct talev_plugin_host *host)
 {
 	const char *signals = host->option(host, "signals");
 	char *words = talloc_strdup(host->mem_ctx, signals ? signals : "HUP");
-	char *word;
-	int rc;
+	char *rest = words, *word;
+	int rc = 0;
 
 	if (!words)
 		return ENOMEM;
-	while ((word = strsep(&words, " \t"))) {
+	while (rc == 0 && (word = strsep(&rest, " \t")))
 		rc = word[0] ? counter_add(host, word) : 0;
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
+	talloc_free(words);
+	return rc;
 }
 
 TALEV_PLUGIN("hup", hup_init, NULL);
