@@ -24,6 +24,8 @@ struct daemon {
 	struct talev_signal *terminate;
 	struct talev_signal *interrupt;
 	struct talev_signal *hangup;
+	struct talev_immediate *hangup_later;
+	bool hangup_waits;       /* for a plugin that is being loaded */
 	struct waiters stoppers; /* who asked it to stop */
 	bool stopping;           /* nothing is loaded any more */
 	bool stopped;            /* and no plugin is left: the loop ends */
@@ -31,6 +33,9 @@ struct daemon {
 
 /* Watches SIGTERM, SIGINT, SIGHUP; ignores SIGPIPE. -1: logged. */
 int signals_watch(struct daemon *d);
+
+/* The plugin that was being loaded is: does what waited for that. */
+void signals_settled(struct daemon *d);
 
 /* Begins to unload all plugins, last loaded first. Calling it again does nothing. */
 void stop_begin(struct daemon *d);

@@ -56,7 +56,7 @@ conf_write(struct dut *d, const char *format, ...)
 
 	assert_non_null(file);
 	fprintf(file, "[talevd]\ncontrol = %s\npidfile = %s\nplugins = %s/plugins\n", d->control,
-	        d->pidfile, build_dir());
+		d->pidfile, build_dir());
 	va_start(arguments, format);
 	vfprintf(file, format, arguments);
 	va_end(arguments);
@@ -162,7 +162,7 @@ static inline int finish(struct dut *d)
 static inline int run_daemon(struct dut *d, const char *option)
 {
 	char *argv[] = {
-	        (char[]){"talevd"}, (char[]){"-c"}, d->conf, (char *)(uintptr_t)option, NULL};
+		(char[]){"talevd"}, (char[]){"-c"}, d->conf, (char *)(uintptr_t)option, NULL};
 
 	run(d, true, argv);
 	return finish(d);
@@ -201,7 +201,7 @@ ctl(struct dut *d, char *answer, size_t size, const char *format, ...)
 	vsnprintf(arguments_text, sizeof(arguments_text), format, arguments);
 	va_end(arguments);
 	snprintf(command, sizeof(command), "%s/talevctl -s %s %s 2>&1", build_dir(), d->control,
-	        arguments_text);
+		arguments_text);
 	pipe = popen(command, "r");
 	assert_non_null(pipe);
 	length = fread(answer, 1, size - 1, pipe);
@@ -241,8 +241,8 @@ static inline int connect_unix(const char *path)
 static inline int connect_port(int port)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
-	        .sin_port = htons((uint16_t)port),
-	        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		.sin_port = htons((uint16_t)port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_true(fd != -1);
@@ -268,7 +268,7 @@ static inline size_t read_all(int fd, char *buffer, size_t length)
 	while (have < length) {
 		if (wait_ready(fd, POLLIN, PATIENCE_MS) != 1)
 			fail_msg("nothing to read for %d ms, %zu of %zu bytes", PATIENCE_MS, have,
-			        length);
+				length);
 		n = recv(fd, buffer + have, length - have, 0);
 		if (n <= 0)
 			break;

@@ -19,9 +19,9 @@ static void a_good_file_passes_without_a_word(void **state)
 	struct dut *d = *state;
 
 	conf_write(d,
-	        "log = stderr\nlog_level = info\nclients = 3\ntimeout = 5\ntiming = no\n"
-	        "slow_handler = 0\n# comment\n; comment\n\n[echo]\n  listen = 127.0.0.1:0 ; x\n"
-	        "[empty]\n");
+		"log = stderr\nlog_level = info\nclients = 3\ntimeout = 5\ntiming = no\n"
+		"slow_handler = 0\n# comment\n; comment\n\n[echo]\n  listen = 127.0.0.1:0 ; x\n"
+		"[empty]\n");
 	assert_int_equal(run_daemon(d, "-t"), 0);
 	assert_string_equal(d->log, "");
 	assert_int_equal(access(d->control, F_OK), -1);
@@ -105,11 +105,11 @@ static void wrong_arguments_exit_with_2(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        daemon_test(a_good_file_passes_without_a_word),
-	        daemon_test(each_mistake_is_told_with_its_line),
-	        daemon_test(all_mistakes_are_told_at_once),
-	        daemon_test(a_file_that_is_not_there_is_told),
-	        daemon_test(wrong_arguments_exit_with_2),
+		daemon_test(a_good_file_passes_without_a_word),
+		daemon_test(each_mistake_is_told_with_its_line),
+		daemon_test(all_mistakes_are_told_at_once),
+		daemon_test(a_file_that_is_not_there_is_told),
+		daemon_test(wrong_arguments_exit_with_2),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

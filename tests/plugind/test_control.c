@@ -116,7 +116,7 @@ static void many_requests_are_answered_in_order(void **state)
 	assert_non_null(strstr(got, "\ntalevd "));
 	assert_non_null(nonsense);
 	assert_int_equal(
-	        strlen(nonsense), strlen("OK 0\nERR 25\nunknown command nonsense\nOK 0\n"));
+		strlen(nonsense), strlen("OK 0\nERR 25\nunknown command nonsense\nOK 0\n"));
 	close(fd);
 	stop(d);
 }
@@ -140,7 +140,7 @@ static void a_client_that_does_not_read_is_left_behind(void **state)
 	fd = client(d);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	while ((n = send(fd, request, sizeof(request), MSG_NOSIGNAL)) > 0 ||
-	        (n == -1 && errno == EAGAIN && wait_ready(fd, POLLOUT, 300) == 1)) {
+		(n == -1 && errno == EAGAIN && wait_ready(fd, POLLOUT, 300) == 1)) {
 		sent += n > 0 ? (size_t)n : 0;
 		if (sent > (16u << 20))
 			give_up(d, "the daemon took %zu bytes of requests", sent);
@@ -242,7 +242,7 @@ static void only_root_and_the_own_user_get_in(void **state)
 
 		memset(got, 0, sizeof(got));
 		if (fd == -1 || send(fd, "stop\n", 5, MSG_NOSIGNAL) == 0 ||
-		        read_all(fd, got, sizeof(got) - 1) == 0)
+			read_all(fd, got, sizeof(got) - 1) == 0)
 			_exit(2);
 		_exit(strcmp(got, "ERR 26\nthis is not for your user\n") != 0);
 	}
@@ -274,16 +274,16 @@ static void talevctl_tells_by_its_exit_status(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        daemon_test(what_is_no_request_gets_an_error),
-	        daemon_test(a_request_may_come_in_pieces),
-	        daemon_test(the_longest_request_is_taken),
-	        daemon_test(many_requests_are_answered_in_order),
-	        daemon_test(a_client_that_does_not_read_is_left_behind),
-	        daemon_test(an_idle_client_is_disconnected),
-	        daemon_test(there_are_no_more_clients_than_allowed),
-	        daemon_test(a_client_that_goes_while_it_waits_leaves_nothing),
-	        daemon_test(only_root_and_the_own_user_get_in),
-	        daemon_test(talevctl_tells_by_its_exit_status),
+		daemon_test(what_is_no_request_gets_an_error),
+		daemon_test(a_request_may_come_in_pieces),
+		daemon_test(the_longest_request_is_taken),
+		daemon_test(many_requests_are_answered_in_order),
+		daemon_test(a_client_that_does_not_read_is_left_behind),
+		daemon_test(an_idle_client_is_disconnected),
+		daemon_test(there_are_no_more_clients_than_allowed),
+		daemon_test(a_client_that_goes_while_it_waits_leaves_nothing),
+		daemon_test(only_root_and_the_own_user_get_in),
+		daemon_test(talevctl_tells_by_its_exit_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

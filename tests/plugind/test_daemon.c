@@ -11,9 +11,9 @@ static void sighup_does_what_changed_and_nothing_else(void **state)
 	int fd, port;
 
 	conf_write(d,
-	        "%s[gone]\nfile = ticker.so\nperiod = 10m\n[ticker]\nperiod = 10m\n"
-	        "[hup]\nsignals = USR1\n",
-	        same);
+		"%s[gone]\nfile = ticker.so\nperiod = 10m\n[ticker]\nperiod = 10m\n"
+		"[hup]\nsignals = USR1\n",
+		same);
 	start(d);
 	d->seen = 0;
 	port = atoi(expect(d, "same: listening on 127.0.0.1:"));
@@ -24,7 +24,7 @@ static void sighup_does_what_changed_and_nothing_else(void **state)
 	expect(d, "ready: ");
 
 	conf_write(d, "[ticker]\nperiod = 20m\n[hup]\nsignals = USR2\n[new]\nfile = ticker.so\n%s",
-	        same);
+		same);
 	kill(d->pid, SIGHUP);
 	expect(d, "ticker: took over its new options");
 	expect(d, "new: loaded");
@@ -82,6 +82,34 @@ static void sighup_leaves_alone_what_was_done_by_hand(void **state)
 	ctl_ok(d, "tree ticker");
 	ctl_ok(d, "tree extra");
 	stop(d);
+}
+
+static void a_plugin_that_runs_the_loop_in_its_init_is_left_alone(void **state)
+{
+	struct dut *d = *state;
+	char answer[256];
+
+	conf_write(d, "%s", "");
+	start(d);
+	conf_write(d, "[slow]\nfile = %s\nword = old\n", test_plugin("slow_init"));
+	kill(d->pid, SIGHUP);
+	expect(d, "slow: in its init");
+	conf_write(d, "[slow]\nfile = %s\nword = new\n", test_plugin("slow_init"));
+	kill(d->pid, SIGHUP);
+	expect(d, "SIGHUP waits");
+	assert_int_equal(ctl(d, answer, sizeof(answer), "unload slow"), 1);
+	assert_string_equal(answer, "talevctl: slow is just being loaded\n");
+	assert_int_equal(ctl(d, answer, sizeof(answer), "load slow"), 1);
+	kill(d->pid, SIGUSR1);
+	expect(d, "the word is old");
+	expect(d, "slow: unloaded");
+	expect(d, "slow: in its init");
+	kill(d->pid, SIGTERM);
+	expect(d, "stopping");
+	kill(d->pid, SIGUSR1);
+	expect(d, "the word is new");
+	expect(d, "slow: unloaded");
+	assert_int_equal(finish(d), 0);
 }
 
 static void what_needs_a_restart_is_told(void **state)
@@ -214,16 +242,17 @@ static void in_the_background_it_serves_when_the_parent_exits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        daemon_test(sighup_does_what_changed_and_nothing_else),
-	        daemon_test(a_bad_file_changes_nothing),
-	        daemon_test(sighup_leaves_alone_what_was_done_by_hand),
-	        daemon_test(what_needs_a_restart_is_told),
-	        daemon_test(stops_in_reverse_order_and_leaves_nothing),
-	        daemon_test(a_second_sigterm_ends_a_stuck_daemon),
-	        daemon_test(a_second_daemon_is_refused),
-	        daemon_test(a_stale_socket_and_pidfile_are_replaced),
-	        daemon_test(what_is_no_socket_is_not_replaced),
-	        daemon_test(in_the_background_it_serves_when_the_parent_exits),
+		daemon_test(sighup_does_what_changed_and_nothing_else),
+		daemon_test(a_bad_file_changes_nothing),
+		daemon_test(sighup_leaves_alone_what_was_done_by_hand),
+		daemon_test(a_plugin_that_runs_the_loop_in_its_init_is_left_alone),
+		daemon_test(what_needs_a_restart_is_told),
+		daemon_test(stops_in_reverse_order_and_leaves_nothing),
+		daemon_test(a_second_sigterm_ends_a_stuck_daemon),
+		daemon_test(a_second_daemon_is_refused),
+		daemon_test(a_stale_socket_and_pidfile_are_replaced),
+		daemon_test(what_is_no_socket_is_not_replaced),
+		daemon_test(in_the_background_it_serves_when_the_parent_exits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

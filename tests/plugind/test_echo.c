@@ -164,7 +164,7 @@ static void a_reload_keeps_the_connections_of_others(void **state)
 	char byte;
 
 	conf_write(d, "[echo]\nlisten = 127.0.0.1:0\n[other]\nfile = echo.so\n"
-	              "listen = 127.0.0.1:0\n");
+		      "listen = 127.0.0.1:0\n");
 	start_echo(d, &port);
 	other_port = atoi(expect(d, "other: listening on 127.0.0.1:"));
 	other = client(d, other_port);
@@ -245,13 +245,13 @@ static void a_bad_address_fails_the_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        daemon_test(many_clients_get_their_own_back),
-	        daemon_test(a_slow_reader_loses_nothing_and_takes_no_memory),
-	        daemon_test(unload_ends_fifty_busy_clients_at_once),
-	        daemon_test(a_reload_keeps_the_connections_of_others),
-	        daemon_test(at_the_limit_of_clients_the_next_one_waits),
-	        daemon_test(without_descriptors_it_says_so_once_and_goes_on),
-	        daemon_test(a_bad_address_fails_the_load),
+		daemon_test(many_clients_get_their_own_back),
+		daemon_test(a_slow_reader_loses_nothing_and_takes_no_memory),
+		daemon_test(unload_ends_fifty_busy_clients_at_once),
+		daemon_test(a_reload_keeps_the_connections_of_others),
+		daemon_test(at_the_limit_of_clients_the_next_one_waits),
+		daemon_test(without_descriptors_it_says_so_once_and_goes_on),
+		daemon_test(a_bad_address_fails_the_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

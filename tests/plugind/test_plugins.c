@@ -97,7 +97,7 @@ static void a_failing_plugin_of_the_file_does_not_keep_the_others_out(void **sta
 	struct dut *d = *state;
 
 	conf_write(d, "[victim]\nfile = %s\n[ticker]\nperiod = wrong\n[hup]\n",
-	        test_plugin("bad_init"));
+		test_plugin("bad_init"));
 	start(d);
 	assert_true(said(d, "victim: not loaded: init: Input/output error"));
 	assert_true(said(d, "ticker: not loaded: init: Invalid argument"));
@@ -158,7 +158,7 @@ static void the_same_file_serves_two_sections(void **state)
 	struct dut *d = *state;
 
 	conf_write(d, "[fast]\nfile = ticker.so\nperiod = 10ms\n[slow]\nfile = ticker.so\n"
-	              "period = 20ms\n");
+		      "period = 20ms\n");
 	start(d);
 	expect(d, "fast: tick 2,");
 	ctl_ok(d, "unload fast");
@@ -205,9 +205,9 @@ static void spawn_reports_how_its_command_ends(void **state)
 	pid_t pid;
 
 	conf_write(d, "[one]\nfile = spawn.so\ncommand = sh -c 'exit 3'\n"
-	              "[two]\nfile = spawn.so\ncommand = sh -c \"kill -TERM $$\"\n"
-	              "[three]\nfile = spawn.so\ncommand = /nowhere/command\n"
-	              "[four]\nfile = spawn.so\ncommand = true\nrestart = 1\n");
+		      "[two]\nfile = spawn.so\ncommand = sh -c \"kill -TERM $$\"\n"
+		      "[three]\nfile = spawn.so\ncommand = /nowhere/command\n"
+		      "[four]\nfile = spawn.so\ncommand = true\nrestart = 1\n");
 	start(d);
 	assert_true(said(d, "three: not loaded: init: No such file or directory"));
 	d->seen = 0;
@@ -233,17 +233,17 @@ static void spawn_reports_how_its_command_ends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        daemon_test(load_tree_unload_and_load_again),
-	        daemon_test(what_is_no_plugin_is_refused_and_the_daemon_goes_on),
-	        daemon_test(what_a_failing_init_leaves_is_taken_away),
-	        daemon_test(a_failing_plugin_of_the_file_does_not_keep_the_others_out),
-	        daemon_test(a_misspelt_option_is_told_with_its_line),
-	        daemon_test(code_goes_when_the_last_handler_returned),
-	        daemon_test(a_load_waits_for_the_unload_before_it),
-	        daemon_test(the_same_file_serves_two_sections),
-	        daemon_test(a_selfish_plugin_harms_nobody),
-	        daemon_test(hup_counts_signals),
-	        daemon_test(spawn_reports_how_its_command_ends),
+		daemon_test(load_tree_unload_and_load_again),
+		daemon_test(what_is_no_plugin_is_refused_and_the_daemon_goes_on),
+		daemon_test(what_a_failing_init_leaves_is_taken_away),
+		daemon_test(a_failing_plugin_of_the_file_does_not_keep_the_others_out),
+		daemon_test(a_misspelt_option_is_told_with_its_line),
+		daemon_test(code_goes_when_the_last_handler_returned),
+		daemon_test(a_load_waits_for_the_unload_before_it),
+		daemon_test(the_same_file_serves_two_sections),
+		daemon_test(a_selfish_plugin_harms_nobody),
+		daemon_test(hup_counts_signals),
+		daemon_test(spawn_reports_how_its_command_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@ struct counter {
 };
 
 static void count_signal(struct talev_context *ev, struct talev_signal *se, int signum, int count,
-        const void *siginfo, void *private_data)
+	const void *siginfo, void *private_data)
 {
 	struct counter *counter = private_data;
 
@@ -24,7 +24,7 @@ static void count_signal(struct talev_context *ev, struct talev_signal *se, int 
 	(void)siginfo;
 	counter->count += (unsigned long)count;
 	counter->host->log(counter->host, TALEV_LOG_INFO, "SIG%s number %lu", sigabbrev_np(signum),
-	        counter->count);
+		counter->count);
 }
 
 static int number_of(const char *name)

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static void tick(
-        struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
 {
 	const struct talev_plugin_host *host = private_data;
 
@@ -21,7 +21,7 @@ static void tick(
 }
 
 static void ready(
-        struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *private_data)
+	struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *private_data)
 {
 	const struct talev_plugin_host *host = private_data;
 
@@ -32,7 +32,7 @@ static void ready(
 }
 
 static void usr1(struct talev_context *ev, struct talev_signal *se, int signum, int count,
-        const void *siginfo, void *private_data)
+	const void *siginfo, void *private_data)
 {
 	const struct talev_plugin_host *host = private_data;
 
@@ -53,7 +53,7 @@ static int bad_init(const struct talev_plugin_host *host)
 		return errno;
 	close(fds[1]);
 	fde = talev_add_fd(
-	        host->ev, host->mem_ctx, fds[0], TALEV_FD_READ, ready, (void *)(uintptr_t)host);
+		host->ev, host->mem_ctx, fds[0], TALEV_FD_READ, ready, (void *)(uintptr_t)host);
 	if (!fde || talev_fd_set_auto_close(fde) == -1)
 		return errno;
 	if (!talev_add_timer(host->ev, host->mem_ctx, 0, tick, (void *)(uintptr_t)host))

@@ -12,7 +12,7 @@ struct nester {
 };
 
 static void nest(
-        struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
 {
 	struct nester *nester = private_data;
 

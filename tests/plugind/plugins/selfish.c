@@ -7,7 +7,7 @@
 #include <talev/timer.h>
 
 static void tick(
-        struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
 {
 	const struct talev_plugin_host *host = private_data;
 	TALLOC_CTX *mem_ctx = host->mem_ctx;
@@ -22,7 +22,7 @@ static void tick(
 static int selfish_init(const struct talev_plugin_host *host)
 {
 	return talev_add_timer(host->ev, host->mem_ctx, 0, tick, (void *)(uintptr_t)host) ? 0
-	                                                                                  : errno;
+											  : errno;
 }
 
 static int selfish_reload(const struct talev_plugin_host *host)
