@@ -44,6 +44,8 @@ struct plugin {
 };
 
 struct plugin *plugin_find(const struct daemon *d, const char *name);
+/* Is a function of any plugin on the stack. */
+bool plugin_any_busy(const struct daemon *d);
 const char *plugin_state_name(const struct plugin *p);
 
 /* What goes wrong is logged, and told to the waiter, which may be NULL. All of these may tell it

@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause
- *
- * Logs at every tick. Options:
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Logs at every tick. Options:
  *   period   250ms, 5s, 2m; 1s. A new one counts from the next tick on, without a reload.
  */
 #include <errno.h>
@@ -17,7 +16,7 @@ struct ticker {
 };
 
 static void tick(
-        struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
 {
 	struct ticker *ticker = private_data;
 	const struct talev_plugin_host *host = ticker->host;
@@ -25,7 +24,7 @@ static void tick(
 	(void)ev;
 	(void)now;
 	host->log(host, TALEV_LOG_INFO, "tick %" PRIu64 ", missed %" PRIu64, ++ticker->ticks,
-	        talev_timer_get_missed(te));
+		talev_timer_get_missed(te));
 }
 
 /* -1: it is no period. */
@@ -55,7 +54,7 @@ static talev_time_t period_option(const struct talev_plugin_host *host)
 
 	if (period == -1)
 		host->log(host, TALEV_LOG_ERROR,
-		        "period is 1 to 1000000 ms, s or m, as in 250ms, not \"%s\"", text);
+			"period is 1 to 1000000 ms, s or m, as in 250ms, not \"%s\"", text);
 	return period;
 }
 
