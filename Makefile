@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# waf builds (see wscript); these are the names that people expect.
+#
+# BUILD is the folder of the build: build/ unless ./configure was told otherwise, and each folder
+# is a configuration of its own. `make test` uses build/ and build-asan/ whatever BUILD says.
+#
+#   make [all] test test-fast demo bench install uninstall dist distcheck clean distclean
+#   make tests BUILD=build-tsan && buildtools/run_tests.py --only tsan
+#   T='-k timer --only plain'   arguments for the test driver (see buildtools/run_tests.py --help)
+
+-include config.mk
+BUILD ?= build
+PLAIN = build
+ASAN = build-asan
+
+# A checkout is for developers; a release is for everybody.
+DEVELOPER = $(if $(wildcard .git),--developer)
+
+lock = $(if $(filter build,$(1)),.lock-waf_linux_build,.lock-waf-$(1))
+# $(call waf,folder,configure options,arguments): configures the folder first if it is not yet
+waf = $(if $(wildcard $(call lock,$(1))),,CONFIG_MK=no BUILD=$(1) ./configure $(DEVELOPER) $(2) && ) \
+	BUILD=$(1) buildtools/waf $(3)
+comma := ,
+kind = $(if $(filter $(ASAN),$(1)),--sanitize=address$(comma)undefined) \
+	$(if $(filter build-tsan,$(1)),--sanitize=thread)
+
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
+.PHONY: all demo test test-fast check tests install uninstall bench dist distcheck clean distclean
+
+all:
+	@$(call waf,$(BUILD),$(call kind,$(BUILD)),build)
+
+demo:
+	@buildtools/bootstrap build demo
+	@$(call waf,$(BUILD),$(call kind,$(BUILD)),build)
+	@BUILD=$(CURDIR)/$(BUILD) LD_LIBRARY_PATH=$(CURDIR)/$(BUILD) tests/demo/demo.sh
+
+tests:
+	@$(call waf,$(BUILD),$(call kind,$(BUILD)),build --tests)
+
+test check:
+	@buildtools/bootstrap
+	@$(call waf,$(PLAIN),,build --tests)
+	@$(call waf,$(ASAN),$(call kind,$(ASAN)),build --tests)
+	@buildtools/run_tests.py $(T)
+
+test-fast:
+	@buildtools/bootstrap
+	@$(call waf,$(PLAIN),,build --tests)
+	@buildtools/run_tests.py --only checks,plain $(T)
+
+bench:
+	@buildtools/bootstrap build
+	@if ls tests/bench/*.c >/dev/null 2>&1; then \
+		$(call waf,$(BUILD),$(call kind,$(BUILD)),build --bench) && \
+		BUILD=$(CURDIR)/$(BUILD) LD_LIBRARY_PATH=$(CURDIR)/$(BUILD) tests/bench/run.sh; \
+	else \
+		echo "no benchmarks yet"; \
+	fi
+
+install:
+	@$(call waf,$(BUILD),$(call kind,$(BUILD)),install --destdir="$(DESTDIR)")
+
+uninstall:
+	@$(call waf,$(BUILD),$(call kind,$(BUILD)),uninstall --destdir="$(DESTDIR)")
+
+dist:
+	@buildtools/waf dist
+
+distcheck: dist
+	@buildtools/distcheck
+
+# Only what was configured can be cleaned; a fresh tree is clean.
+clean:
+	@for lock in .lock-waf_linux_build .lock-waf-build-*; do \
+		[ -f "$$lock" ] || continue; \
+		case $$lock in *_linux_build) b=build ;; *) b=$${lock#.lock-waf-} ;; esac; \
+		BUILD=$$b buildtools/waf clean || exit 1; \
+	done
+	@rm -rf build/test-logs
+
+distclean:
+	@rm -rf build build-* .lock-waf* config.mk config.mk.new .waf .waf3-* .waf-*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

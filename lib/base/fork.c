@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is wrong with fork(2): the child shares epoll instances, eventfds and open files with its
+ * parent, so that tidying up in the child takes things away from the parent, and nothing in the
+ * copied memory tells which of the two one is. Comparing getpid() costs a system call each time
+ * and is fooled when process numbers are used again; a handler that runs in the child is not.
+ */
+#include "base/fork.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static atomic_uint generation;
+static bool unwatched;
+
+static void count_fork(void)
+{
+	atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed);
+}
+
+static void watch_forks(void)
+{
+	unwatched = pthread_atfork(NULL, NULL, count_fork) != 0;
+}
+
+unsigned base_fork_generation(void)
+{
+	pthread_once(&once, watch_forks);
+	/* No memory for the handler: the process number is the next best thing that changes. */
+	if (unwatched)
+		return (unsigned)getpid();
+	return atomic_load_explicit(&generation, memory_order_relaxed);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A watcher of a descriptor. Which kernel bits are told, and in whose turn, is core's; here is who
+ * closes the descriptor: the close function, once, when nothing of talev refers to it any more, so
+ * that its number may be used again at once.
+ */
+#include "event/event.h"
+#include <errno.h>
+#include "base/sys.h"
+#include <talev/fd.h>
+
+#define ALL_FLAGS (TALEV_FD_READ | TALEV_FD_WRITE | TALEV_FD_ERROR | TALEV_FD_HUP)
+
+struct talev_fd {
+	struct fd_source fs;
+	talev_fd_handler_t handler;
+	talev_fd_close_fn_t close_fn;
+};
+
+static struct talev_fd *fd_of(struct source *src)
+{
+	return (struct talev_fd *)src;
+}
+
+static void fd_disarm(struct source *src)
+{
+	core_fd_detach(&fd_of(src)->fs);
+}
+
+static void fd_closed(struct source *src, struct talev_context *ev)
+{
+	struct talev_fd *fde = fd_of(src);
+
+	/* The program closed it already: the number may be another file's by now. */
+	if (fde->fs.fd == -1 || fde->close_fn == NULL)
+		return;
+	fde->close_fn(ev, fde, fde->fs.fd, src->private_data);
+}
+
+static void fd_fire(struct source *src, uint32_t flags, talev_time_t now)
+{
+	(void)now;
+	fd_of(src)->handler(src->ev, fd_of(src), (uint16_t)flags, src->private_data);
+}
+
+static void fd_enable(struct source *src)
+{
+	core_fd_changed(&fd_of(src)->fs);
+}
+
+static void fd_describe(const struct source *src, struct talev_source_info *info)
+{
+	const struct talev_fd *fde = (const struct talev_fd *)src;
+
+	info->fd = fde->fs.fd;
+	info->flags = fde->fs.flags;
+	info->armed = src->enabled && fde->fs.flags != 0;
+}
+
+static const struct source_kind fd_kind = {
+	.type = "struct talev_fd",
+	.label = "fd",
+	.disarm = fd_disarm,
+	.closed = fd_closed,
+	.fire = fd_fire,
+	.enable = fd_enable,
+	.describe = fd_describe,
+};
+
+struct talev_fd *_talev_add_fd(struct talev_context *ev, TALLOC_CTX *mem_ctx, int fd,
+	uint16_t flags, talev_fd_handler_t handler, void *private_data, const char *where)
+{
+	struct talev_fd *fde;
+	int saved_errno;
+
+	if (ev == NULL || handler == NULL || (flags & ~ALL_FLAGS) != 0) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (fd < 0) {
+		errno = EBADF;
+		return NULL;
+	}
+
+	fde = source_create(ev, mem_ctx, sizeof(*fde), &fd_kind, private_data, where);
+	if (fde == NULL)
+		return NULL;
+	fde->handler = handler;
+	fde->fs.fd = fd;
+	fde->fs.flags = flags;
+	if (core_fd_attach(&fde->fs) == 0)
+		return fde;
+
+	saved_errno = errno;
+	talloc_free(fde);
+	errno = saved_errno;
+	return NULL;
+}
+
+uint16_t talev_fd_get_flags(const struct talev_fd *fde)
+{
+	return fde->fs.slot != NULL ? fde->fs.flags : 0;
+}
+
+int talev_fd_set_flags(struct talev_fd *fde, uint16_t flags)
+{
+	if ((flags & ~ALL_FLAGS) != 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (source_check(&fde->fs.src) != 0)
+		return -1;
+	if (fde->fs.flags == flags)
+		return 0;
+	fde->fs.flags = flags;
+	core_fd_changed(&fde->fs);
+	return 0;
+}
+
+int talev_fd_get_fd(const struct talev_fd *fde)
+{
+	return fde->fs.slot != NULL ? fde->fs.fd : -1;
+}
+
+int talev_fd_set_close_fn(struct talev_fd *fde, talev_fd_close_fn_t fn)
+{
+	if (source_check(&fde->fs.src) != 0)
+		return -1;
+	fde->close_fn = fn;
+	return 0;
+}
+
+static void auto_close(struct talev_context *ev, struct talev_fd *fde, int fd, void *private_data)
+{
+	(void)ev;
+	(void)fde;
+	(void)private_data;
+	base_close(fd);
+}
+
+int talev_fd_set_auto_close(struct talev_fd *fde)
+{
+	return talev_fd_set_close_fn(fde, auto_close);
+}

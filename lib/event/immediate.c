@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Immediates: turns of the queue of whichever context they are scheduled in. An idle one belongs
+ * to no context, so it outlives any.
+ */
+#include "event/event.h"
+#include <errno.h>
+#include <talev/immediate.h>
+
+struct talev_immediate {
+	struct source src;
+	talev_immediate_handler_t handler;
+};
+
+static struct talev_immediate *immediate_of(struct source *src)
+{
+	return (struct talev_immediate *)src;
+}
+
+static void immediate_disarm(struct source *src)
+{
+	core_immediate_unqueue(src);
+}
+
+static void immediate_fire(struct source *src, uint32_t flags, talev_time_t now)
+{
+	struct talev_context *ev = src->ev;
+
+	(void)flags;
+	(void)now;
+	/* Before the handler, so that it may schedule it again, and a nested loop not see it. */
+	immediate_disarm(src);
+	immediate_of(src)->handler(ev, immediate_of(src), src->private_data);
+}
+
+static void immediate_enable(struct source *src)
+{
+	core_immediate_hold(src, !src->enabled);
+}
+
+static void immediate_describe(const struct source *src, struct talev_source_info *info)
+{
+	info->armed = src->enabled && src->place == PLACE_IMMEDIATE;
+}
+
+static const struct source_kind immediate_kind = {
+	.type = "struct talev_immediate",
+	.label = "immediate",
+	.disarm = immediate_disarm,
+	.fire = immediate_fire,
+	.enable = immediate_enable,
+	.describe = immediate_describe,
+};
+
+struct talev_immediate *_talev_create_immediate(TALLOC_CTX *mem_ctx, const char *where)
+{
+	return source_create(
+		NULL, mem_ctx, sizeof(struct talev_immediate), &immediate_kind, NULL, where);
+}
+
+int _talev_schedule_immediate(struct talev_immediate *im, struct talev_context *ev,
+	talev_immediate_handler_t handler, void *private_data, const char *where)
+{
+	if (im->src.life.state != TALEV_LIVE) {
+		errno = ESTALE;
+		return -1;
+	}
+	if (handler == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (core_usable(ev) == NULL)
+		return -1;
+
+	immediate_disarm(&im->src);
+	im->handler = handler;
+	im->src.private_data = private_data;
+	if (!im->src.named)
+		im->src.where = where;
+	core_immediate_queue(&im->src, ev);
+	return 0;
+}
+
+int talev_cancel_immediate(struct talev_immediate *im)
+{
+	if (im->src.life.state != TALEV_LIVE) {
+		errno = ESTALE;
+		return -1;
+	}
+	immediate_disarm(&im->src);
+	return 0;
+}
+
+bool talev_immediate_is_scheduled(const struct talev_immediate *im)
+{
+	return im->src.place == PLACE_IMMEDIATE || im->src.place == PLACE_HELD;
+}

@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The build of talev, for waf 2.0.15 and later.
+#
+# It works in two ways. On its own (through ./configure and make, or plain waf) it builds, tests
+# and installs everything. Inside somebody else's tree, `recurse('lib/talev')` from that tree's
+# options(), configure() and build() gives the task generators `talev-shared` and `talev-static`
+# for `use=`, and nothing else, unless conf.env.TALEV_FULL is set before configure() comes here.
+# So nothing below may assume that this is the top: no config.h, every name has a prefix, the
+# paths are those of this folder, and the flags go to our own task generators only.
+#
+# waf takes a function with a docstring for a command, so only commands have one.
+
+import os
+import re
+import subprocess
+
+from waflib import Configure, Context
+
+APPNAME = 'talev'
+VERSION = '0.1.0'
+
+top = '.'
+out = os.environ.get('BUILD') or 'build'
+
+# Libraries: name, rooms below lib/, libraries of ours it needs, pkg-config packages it needs.
+# The exported symbols are in buildtools/abi/<name>-<version>.sigs, one file per release.
+LIBRARIES = [
+	('talev', 'base life core backend event front thread request inspect', [], ['talloc', 'libbsd']),
+]
+
+# What --disable-<part> leaves out: name, what it is, pkg-config packages it needs.
+PARTS = [
+	('talevd', 'the plugin daemon, talevctl and the plugins', ['talloc', 'libbsd', 'inih']),
+	('man', 'the manual pages', []),
+]
+
+PLUGIND = ['talloc', 'libbsd', 'inih']
+
+# pkg-config package: what to install when it is missing
+PACKAGES = {
+	'talloc': 'libtalloc-dev',
+	'libbsd': 'libbsd-dev',
+	'inih': 'libinih-dev',
+	'cmocka': 'libcmocka-dev',
+}
+
+# Directories: option, help, default.
+DIRS = [
+	('bindir', 'user commands', '${PREFIX}/bin'),
+	('sbindir', 'system commands', '${PREFIX}/sbin'),
+	('libdir', 'libraries', '${PREFIX}/lib'),
+	('includedir', 'headers', '${PREFIX}/include'),
+	('mandir', 'manual pages', '${PREFIX}/share/man'),
+]
+
+DEVELOPER = '''
+	-Wall -Wextra -Wshadow -Wstrict-prototypes -Werror -Wold-style-definition -Wpointer-arith
+	-Wwrite-strings -Wundef -Wvla -Wformat=2
+'''.split()
+
+# Folders of tests/ whose programs are not tests of a room.
+NOT_ROOMS = ['support', 'bench', 'fuzz', 'model', 'man', 'install', 'demo']
+
+
+def at_top(ctx):
+	return ctx.path.abspath() == os.path.dirname(os.path.abspath(Context.g_module.root_path))
+
+
+def everything(ctx):
+	return at_top(ctx) or bool(ctx.env.TALEV_FULL)
+
+
+def env_key(package):
+	return 'TALEV_' + re.sub(r'\W', '_', package).upper()
+
+
+def keys(packages):
+	return [env_key(p) for p in packages]
+
+
+def tooldir(ctx):
+	return ctx.path.find_dir('buildtools').abspath()
+
+
+def options(opt):
+	opt.load('compiler_c')
+	if not at_top(opt):
+		return
+	# A changed wscript configures again by itself, with the options of the last time.
+	Configure.autoconfig = 'clobber'
+
+	group = opt.add_option_group('talev options')
+	for name, what, default in DIRS:
+		if name not in ('bindir', 'libdir'):  # waf has these two
+			group.add_option('--' + name, dest=name, default='',
+				help='%s [%s]' % (what, default.replace('${PREFIX}', 'PREFIX')))
+	group.add_option('--enable-static', action='store_true', default=False, dest='talev_static',
+		help='also build and install static libraries')
+	group.add_option('--sanitize', default='', dest='talev_sanitize',
+		help='address,undefined or thread')
+	group.add_option('--developer', action='store_true', default=False, dest='talev_developer',
+		help='many warnings, and each is an error')
+	for name, what, _ in PARTS:
+		group.add_option('--disable-' + name, action='store_true', default=False,
+			dest='talev_disable_' + name, help='leave out ' + what)
+
+	group = opt.add_option_group('talev: what to build besides')
+	group.add_option('--tests', action='store_true', default=False, dest='talev_tests',
+		help='the test programs')
+	group.add_option('--bench', action='store_true', default=False, dest='talev_bench',
+		help='the benchmarks')
+
+
+def need(conf, package, mandatory=True):
+	conf.check_cfg(package=package, args=['--cflags', '--libs'], uselib_store=env_key(package),
+		global_define=False, mandatory=mandatory,
+		errmsg='not found; on Debian it is in %s' % PACKAGES[package])
+	# Would otherwise go to everybody who uses the library in-tree.
+	del conf.env['DEFINES_' + env_key(package)]
+
+
+def configure(conf):
+	env = conf.env
+	option = lambda name: getattr(conf.options, name, '') if at_top(conf) else ''
+	if not env.CC:
+		conf.load('compiler_c')
+
+	for name, _, default in DIRS:
+		key = name.upper()
+		# In-tree the surrounding project's choice counts where it made one.
+		inherited = '' if at_top(conf) else env[key]
+		value = option(name) or inherited or default.replace('${PREFIX}', env.PREFIX)
+		env['TALEV_' + key] = value
+
+	sanitize = option('talev_sanitize')
+	if sanitize not in ('', 'address,undefined', 'address', 'undefined', 'thread'):
+		conf.fatal('--sanitize takes address,undefined or thread, not %r' % sanitize)
+	env.TALEV_SANITIZE = sanitize
+	env.TALEV_STATIC = bool(option('talev_static')) or not at_top(conf)
+
+	cflags = ['-std=c11', '-pthread']
+	linkflags = ['-pthread', '-Wl,-z,relro,-z,now', '-Wl,--as-needed']
+	if at_top(conf) and not env.CFLAGS:
+		cflags += ['-g', '-O1' if sanitize else '-O2']
+	if sanitize:
+		flags = ['-fsanitize=' + sanitize, '-fno-sanitize-recover=all', '-fno-omit-frame-pointer']
+		cflags += flags
+		linkflags += flags
+	else:
+		# With a sanitizer clang leaves its run time to be found in the program.
+		linkflags.append('-Wl,--no-undefined')
+	if option('talev_developer'):
+		cflags += DEVELOPER
+	conf.check(features='c cshlib', fragment='#include <stdatomic.h>\natomic_int talev_probe;\n',
+		cflags=cflags, linkflags=linkflags, msg='Checking that the compiler does C11',
+		errmsg='no; gcc 12 and clang 14 do')
+	env.TALEV_CFLAGS = cflags
+	env.TALEV_LINKFLAGS = linkflags
+
+	packages = []
+	for _, _, _, wanted in LIBRARIES:
+		packages += [p for p in wanted if p not in packages]
+	for name, _, wanted in PARTS:
+		on = everything(conf) and not option('talev_disable_' + name)
+		env['TALEV_WITH_' + name.upper()] = on
+		if on:
+			packages += [p for p in wanted if p not in packages]
+	for package in packages:
+		need(conf, package)
+	if at_top(conf):
+		need(conf, 'cmocka', mandatory=False)
+
+
+def build(bld):
+	bld.load('talev_abi', tooldir=tooldir(bld))
+	for library in LIBRARIES:
+		build_library(bld, *library)
+	if not everything(bld):
+		return
+	install_headers(bld)
+	if bld.env.TALEV_WITH_MAN:
+		install_man(bld)
+	if bld.env.TALEV_WITH_TALEVD:
+		build_talevd(bld)
+	if getattr(bld.options, 'talev_tests', False):
+		build_tests(bld)
+	if getattr(bld.options, 'talev_bench', False):
+		build_bench(bld)
+	if at_top(bld) and bld.cmd == 'install' and not bld.options.destdir and os.geteuid() == 0:
+		bld.add_post_fun(lambda ctx: subprocess.call(['/sbin/ldconfig']))
+
+
+# What every compilation of ours has; kw may add to it.
+def common(bld, **kw):
+	kw['cflags'] = bld.env.TALEV_CFLAGS + kw.get('cflags', [])
+	kw['linkflags'] = bld.env.TALEV_LINKFLAGS + kw.get('linkflags', [])
+	kw['defines'] = ['_GNU_SOURCE'] + kw.get('defines', [])
+	return kw
+
+
+def sources_of(bld, rooms):
+	return bld.path.ant_glob(['lib/%s/*.c' % r for r in rooms.split()] +
+		['lib/%s/*.S' % r for r in rooms.split()])
+
+
+# The objects are compiled once; the shared library, the static one and the tests link them.
+def build_library(bld, name, rooms, ours, packages):
+	sources = sources_of(bld, rooms)
+	if not sources:
+		bld.fatal('no source files for lib%s: lib/{%s}/*.c' % (name, ','.join(rooms.split())))
+	bld(**common(bld, features='c', source=sources, name=name + '-objects',
+		includes='lib include', export_includes='include', cflags=['-fPIC'],
+		use=[o + '-shared' for o in ours] + keys(packages), idx=1))
+	bld(**common(bld, features='c cshlib talev_abi', name=name + '-shared', target=name,
+		talev_abi=name, vnum=VERSION, export_includes='include',
+		use=[name + '-objects'] + [o + '-shared' for o in ours] + keys(packages),
+		install_path='${TALEV_LIBDIR}'))
+	if bld.env.TALEV_STATIC:
+		bld(features='c cstlib', name=name + '-static', target=name, export_includes='include',
+			use=[name + '-objects'] + [o + '-static' for o in ours] + keys(packages),
+			install_path='${TALEV_LIBDIR}' if everything(bld) else None)
+	if everything(bld):
+		build_pc(bld, name)
+
+
+def build_pc(bld, name):
+	template = bld.path.find_resource('buildtools/%s.pc.in' % name)
+	if not template:
+		return
+	prefix = bld.env.PREFIX
+
+	def below_prefix(directory):
+		inside = directory.startswith(prefix + '/')
+		return '${prefix}' + directory[len(prefix):] if inside else directory
+
+	bld(features='subst', name=name + '-pc', source=template, target=name + '.pc', VERSION=VERSION,
+		PREFIX=prefix, LIBDIR=below_prefix(bld.env.TALEV_LIBDIR),
+		INCLUDEDIR=below_prefix(bld.env.TALEV_INCLUDEDIR),
+		install_path='${TALEV_LIBDIR}/pkgconfig')
+
+
+def install_headers(bld):
+	include = bld.path.find_dir('include')
+	if include:
+		bld.install_files('${TALEV_INCLUDEDIR}', include.ant_glob('talev.h talev/*.h'),
+			cwd=include, relative_trick=True)
+
+
+def install_man(bld):
+	for section in '12345678':
+		bld.install_files('${TALEV_MANDIR}/man' + section, bld.path.ant_glob('man/*.' + section))
+
+
+# talevctl.c and ctl_*.c make talevctl, common_*.c go into both, the others make talevd. The
+# file with main() is compiled apart, so that tests can link the rest.
+def build_talevd(bld):
+	every = bld.path.ant_glob('lib/plugind/*.c')
+	if not every:
+		return
+	shared = [s for s in every if s.name.startswith('common_')]
+	ctl = [s for s in every if s.name == 'talevctl.c' or s.name.startswith('ctl_')]
+	daemon = [s for s in every if s not in shared + ctl]
+
+	# The daemon sees of the library what everybody sees: the public headers. It reaches its own
+	# room as "plugind/x.h"; that it reaches no other is for check_arrows to say.
+	def objects(name, sources, idx):
+		bld(**common(bld, features='c', name=name, source=sources, idx=idx,
+			includes='include lib', cflags=['-fPIC'], use=keys(PLUGIND),
+			defines=['TALEV_VERSION="%s"' % VERSION, 'TALEV_PLUGINDIR="%s"' %
+				os.path.join(bld.env.TALEV_LIBDIR, 'talev/plugins')]))
+
+	objects('talev-plugind-common', shared, 10)
+	for name, files, directory, idx in (('talevd', daemon, '${TALEV_SBINDIR}', 11),
+			('talevctl', ctl, '${TALEV_BINDIR}', 13)):
+		main = [s for s in files if re.search(r'(?m)^int main\(', s.read())]
+		objects('talev-%s-objects' % name, [s for s in files if s not in main], idx)
+		if not main:
+			continue
+		objects('talev-%s-main' % name, main, idx + 1)
+		bld(**common(bld, features='c cprogram', name='talev-' + name, target=name,
+			use=['talev-%s-main' % name, 'talev-%s-objects' % name, 'talev-plugind-common',
+				'talev-shared'] + keys(PLUGIND), install_path=directory))
+	build_plugins(bld, 'lib/plugind/plugins', 'plugins', '${TALEV_LIBDIR}/talev/plugins')
+
+
+def build_plugins(bld, folder, target, install_path):
+	for source in bld.path.ant_glob(folder + '/*.c'):
+		name = source.name[:-len('.c')]
+		env = bld.env.derive()
+		env.cshlib_PATTERN = '%s.so'
+		bld(**common(bld, features='c cshlib', env=env, source=source, idx=20,
+			name='talev-plugin-%s-%s' % (target.replace('/', '-'), name),
+			target='%s/%s' % (target, name), includes='include lib',
+			use=['talev-shared'] + keys(['talloc', 'libbsd']), install_path=install_path))
+
+
+# The library's own objects, and those of every library of ours that it needs.
+def closure(library, objects_of):
+	name, _, ours, packages = library
+	out = [name + objects_of] + keys(packages)
+	for other in LIBRARIES:
+		if other[0] in ours:
+			out += [u for u in closure(other, objects_of) if u not in out]
+	return out
+
+
+# One program per tests/<room>/test_*.c, linked from the objects and not from the library, so
+# that a test reaches hidden functions, and --wrap reaches every call.
+def build_tests(bld):
+	if not bld.env['HAVE_' + env_key('cmocka')]:
+		bld.fatal('the tests need cmocka; on Debian it is in %s' % PACKAGES['cmocka'])
+	support = bld.path.ant_glob('tests/support/*.c')
+	if support:
+		bld(**common(bld, features='c', name='talev-test-support', source=support, idx=30,
+			includes='tests lib include', use=keys(['talloc', 'libbsd', 'cmocka'])))
+	for source in bld.path.ant_glob('tests/*/test_*.c'):
+		room = source.parent.name
+		if room not in NOT_ROOMS:
+			build_test(bld, room, source, support)
+	build_plugins(bld, 'tests/plugind/plugins', 'tests/plugins', None)
+
+
+def build_test(bld, room, source, support):
+	uses = ['talev-test-support'] if support else []
+	if room == 'plugind':
+		if not bld.env.TALEV_WITH_TALEVD:
+			return
+		uses += ['talev-talevd-objects', 'talev-talevctl-objects', 'talev-plugind-common']
+		uses += keys(PLUGIND)
+	library = next((l for l in LIBRARIES if room in l[1].split()), LIBRARIES[0])
+	# A test that defines __wrap_foo() means: every call of foo() in this program comes to me.
+	wraps = set()
+	for text in [source] + support:
+		wraps.update(re.findall(r'\b__wrap_(\w+)\s*\(', text.read()))
+	target = 'tests/%s/%s' % (room, source.name[:-len('.c')])
+	bld(**common(bld, features='c cprogram', source=source, target=target, idx=31,
+		name='talev-' + target.replace('/', '-'), includes='tests lib include',
+		linkflags=['-Wl,--wrap=' + w for w in sorted(wraps)],
+		use=uses + closure(library, '-objects') + keys(['talloc', 'libbsd', 'cmocka']),
+		install_path=None))
+
+
+def build_bench(bld):
+	for source in bld.path.ant_glob('tests/bench/*.c'):
+		target = 'tests/bench/' + source.name[:-len('.c')]
+		bld(**common(bld, features='c cprogram', source=source, target=target, idx=40,
+			name='talev-' + target.replace('/', '-'), includes='include tests/bench',
+			use=[l[0] + '-shared' for l in LIBRARIES] + keys(['talloc', 'libbsd']),
+			install_path=None))
+
+
+def dist(ctx):
+	"""makes the release archive"""
+	# What git knows, or in an unpacked release everything that building did not make.
+	ctx.algo = 'tar.gz'
+	here = ctx.path.abspath()
+	if os.path.exists(os.path.join(here, '.git')):
+		names = subprocess.check_output(['git', 'ls-files', '-z'], cwd=here).decode().split('\0')
+		nodes = [ctx.path.find_node(n) for n in names if n]
+		ctx.files = [n for n in nodes if n]
+	else:
+		ctx.files = ctx.path.ant_glob('**/*', excl=['build', 'build-*', '.waf', '.waf-*', '.waf3-*',
+			'.lock-waf*', 'config.mk', '**/__pycache__', '**/*.pyc', 'talev-*'])
