@@ -22,8 +22,8 @@ struct talev_fd;
 typedef void (*talev_fd_handler_t)(
 	struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *private_data);
 
-/* Called once, when the watcher goes, with the descriptor it should close. ev is NULL if the
- * context is gone. */
+/* Called once, when the watcher goes, with the descriptor it should close. May free anything;
+ * ev takes nothing new if it is what is being freed. */
 typedef void (*talev_fd_close_fn_t)(
 	struct talev_context *ev, struct talev_fd *fde, int fd, void *private_data);
 
@@ -44,8 +44,9 @@ int talev_fd_set_flags(struct talev_fd *fde, uint16_t flags);
 /* The descriptor, or -1 when the watcher is not live. */
 int talev_fd_get_fd(const struct talev_fd *fde);
 
-/* fn runs when the watcher is freed or finalized, inside that call, after the kernel forgot the
- * descriptor. NULL: none. -1: ESTALE. */
+/* fn runs when the watcher or its context is freed or finalized, inside that call, after the kernel
+ * forgot the descriptor. It does not run if the program closed the descriptor itself before, nor
+ * in talev_re_initialise(). NULL: none. -1: ESTALE. */
 int talev_fd_set_close_fn(struct talev_fd *fde, talev_fd_close_fn_t fn);
 
 /* A close function that calls close(2). -1: ESTALE. */

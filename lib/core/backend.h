@@ -23,8 +23,10 @@ struct talev_context;
 #define BACKEND_HANGUP 0x10 /* POLLHUP itself: both directions are gone; comes with HUP */
 #define BACKEND_CLOSED 0x20 /* POLLNVAL: the descriptor is not open any more */
 
-/* The registration does not exist for core: it was left behind by a duplicate of a closed
- * descriptor. The backend reports it with this generation when it cannot know better. */
+/* The most that one wait() is asked for. */
+#define BACKEND_BATCH 256
+
+/* If core does not know this fd with this generation, see rebuild(). */
 struct backend_event {
 	int fd;
 	uint32_t generation; /* as given with modify() */
@@ -54,25 +56,39 @@ struct backend_ops {
 	/* NULL: ENOMEM, EMFILE, ENFILE, ... */
 	struct backend *(*create)(TALLOC_CTX *mem_ctx);
 
-	/* Interest in fd goes from old_events to new_events; 0 is none. generation comes back with each
-	 * report. 0, or -1 with errno: EPERM the kernel cannot watch this file (it is always ready;
-	 * core takes care); EBADF not open; ENOENT or EEXIST never (the backend sorts those out):
-	 * if old_events != 0 and the kernel has no such registration, it returns -1 with ESTALE and has
-	 * forgotten the old one, so that core may report it and call again with old_events 0; ENOMEM,
-	 * ENOSPC: nothing changed. */
+	/* Interest in fd goes from old_events to new_events; 0 is none. generation comes back with
+	 * each report. 0, or -1 with errno:
+	 * ESTALE  old_events != 0, but the file that was registered is not behind fd any more: it
+	 *         was closed, and another file got the number. The old registration is forgotten;
+	 *         core may report it and call again with old_events 0. Not seen by poll.
+	 * EBADF   fd is not open; an old registration is forgotten.
+	 * EPERM   the kernel cannot watch this file: it is always ready, core takes care.
+	 * EINVAL  in a child of fork(2), before rebuild(); giving up all interest succeeds there.
+	 * ENOMEM, ENOSPC and others: nothing changed. Never ENOENT nor EEXIST. */
 	int (*modify)(struct backend *be, int fd, uint32_t generation, uint32_t old_events,
 		uint32_t new_events, unsigned hints);
 
 	/* Waits until something is ready, a deadline has come, or a signal interrupts; reports at
-	 * most max (>= 1) descriptors, each at most once. block false: only looks. Returns how many, or
-	 * -1 with errno (EINTR too). 0 when a deadline came. Never says that a deadline has come
-	 * before it has by that clock, but core looks at the clock itself and waits again. */
+	 * most max (1 to BACKEND_BATCH) descriptors, each registration at most once. block false:
+	 * only looks. Returns how many, or -1 with errno: EINTR too, and EINVAL in a child of
+	 * fork(2), before rebuild(). 0 when a deadline came, a clock was set, or for no reason:
+	 * core looks at the clock itself and waits again. */
 	int (*wait)(struct backend *be, const struct backend_deadlines *deadlines, bool block,
 		struct backend_event *events, int max);
 
-	/* A descriptor that polls readable when wait() would not block. Optional (NULL: EOPNOTSUPP). */
+	/* Forgets every registration and alarm and starts again with new kernel objects, those of
+	 * this process; core then calls modify() with old_events 0 for every descriptor. It is the
+	 * cure after fork(2), and when wait() reports an fd and generation that core does not know:
+	 * a duplicate keeps the registration of a closed descriptor alive, and no call can reach it
+	 * any more. get_fd()'s descriptor keeps its number and, unless there was a fork, stays the
+	 * same file, so that whoever watches it goes on watching it. -1 with errno: ENOMEM, EMFILE,
+	 * ENFILE; nothing changed. */
+	int (*rebuild)(struct backend *be);
+
+	/* A descriptor that polls readable when wait() would not block. Optional (NULL:
+	 * EOPNOTSUPP). */
 	int (*get_fd)(struct backend *be);
-	/* Makes get_fd()'s descriptor readable at these deadlines too. With get_fd. -1 with errno. */
+	/* Makes get_fd()'s descriptor readable at these deadlines too. With get_fd. -1: errno. */
 	int (*set_alarm)(struct backend *be, const struct backend_deadlines *deadlines);
 
 	/* A clock of its own; NULL: the kernel's. */

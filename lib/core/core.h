@@ -37,9 +37,11 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 
 void core_trace(struct talev_context *ev, enum talev_trace_point point, struct source *src);
 
-/* Immediates: the tail of the queue; out of it. */
+/* Immediates: to the tail of the queue; out of it; out of turn while it is disabled, and to the
+ * tail afterwards. Nothing happens to one that is not queued. */
 void core_immediate_queue(struct source *src, struct talev_context *ev);
 void core_immediate_unqueue(struct source *src);
+void core_immediate_hold(struct source *src, bool hold);
 
 /* Deadlines. join before anything else; it reserves, so that arming cannot fail. -1: ENOMEM.
  * armed and due sources are out of the resting queue; disarm puts them back. */

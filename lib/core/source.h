@@ -18,10 +18,14 @@ struct source;
 struct slot;
 
 struct source_kind {
-	const char *type;  /* the talloc name of its chunks; its address tells that a chunk is ours */
+	const char *type;  /* the talloc name of its chunks; its address says that it is ours */
 	const char *label; /* for people: "timer" */
-	/* Leave every queue and the kernel, at once. Called once, with src->ev still there. */
+	/* Leave every queue and the kernel, at once. Called once, with src->ev still there. Calls
+	 * nothing of the user's. */
 	void (*disarm)(struct source *src);
+	/* It is inert: the user's code that is to know may run. May free anything. Not called in a
+	 * forked child that re-initialises. Optional. */
+	void (*closed)(struct source *src, struct talev_context *ev);
 	/* Call the handler. */
 	void (*fire)(struct source *src, uint32_t flags, talev_time_t now);
 	/* The handler has returned and the source is still live. May free it. Optional. */
@@ -47,11 +51,19 @@ struct source {
 	uint64_t time_total;
 	uint32_t time_longest;
 	bool enabled;
+	bool named;    /* where is in a struct source_name, a talloc child */
 	uint8_t place; /* enum source_place */
 };
 
 /* Which queue src->link is in. */
-enum source_place { PLACE_NONE, PLACE_RESTING, PLACE_IMMEDIATE, PLACE_DUE, PLACE_SLOT };
+enum source_place {
+	PLACE_NONE,
+	PLACE_RESTING,
+	PLACE_HELD, /* among the resting ones; an immediate that is scheduled and disabled */
+	PLACE_IMMEDIATE,
+	PLACE_DUE,
+	PLACE_SLOT,
+};
 
 /* A source that waits for a deadline. Embedded as first member. */
 struct timer_source {
@@ -64,9 +76,10 @@ struct timer_source {
 struct fd_source {
 	struct source src;
 	struct slot *slot; /* NULL when not live */
-	int fd;
+	int fd; /* -1 when it was found closed: nobody may close that number again */
 	uint16_t flags;
 	bool internal; /* one of talev's own: does not keep a loop running, is not shown */
+	bool counted;  /* among the watchers that keep a loop running */
 };
 
 /* The chunk of a new source of size bytes, LIVE, enabled, in ev (which may be NULL for an

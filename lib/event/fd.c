@@ -24,15 +24,17 @@ static struct talev_fd *fd_of(struct source *src)
 
 static void fd_disarm(struct source *src)
 {
-	struct talev_fd *fde = fd_of(src);
-	talev_fd_close_fn_t close_fn = fde->close_fn;
+	core_fd_detach(&fd_of(src)->fs);
+}
 
-	if (fde->fs.slot == NULL)
+static void fd_closed(struct source *src, struct talev_context *ev)
+{
+	struct talev_fd *fde = fd_of(src);
+
+	/* The program closed it already: the number may be another file's by now. */
+	if (fde->fs.fd == -1 || fde->close_fn == NULL)
 		return;
-	core_fd_detach(&fde->fs);
-	fde->close_fn = NULL;
-	if (close_fn != NULL)
-		close_fn(src->ev, fde, fde->fs.fd, src->private_data);
+	fde->close_fn(ev, fde, fde->fs.fd, src->private_data);
 }
 
 static void fd_fire(struct source *src, uint32_t flags, talev_time_t now)
@@ -59,6 +61,7 @@ static const struct source_kind fd_kind = {
 	.type = "struct talev_fd",
 	.label = "fd",
 	.disarm = fd_disarm,
+	.closed = fd_closed,
 	.fire = fd_fire,
 	.enable = fd_enable,
 	.describe = fd_describe,

@@ -19,8 +19,7 @@ static struct talev_immediate *immediate_of(struct source *src)
 
 static void immediate_disarm(struct source *src)
 {
-	if (src->place == PLACE_IMMEDIATE)
-		core_immediate_unqueue(src);
+	core_immediate_unqueue(src);
 }
 
 static void immediate_fire(struct source *src, uint32_t flags, talev_time_t now)
@@ -34,10 +33,9 @@ static void immediate_fire(struct source *src, uint32_t flags, talev_time_t now)
 	immediate_of(src)->handler(ev, immediate_of(src), src->private_data);
 }
 
-/* Core skips what is disabled. */
 static void immediate_enable(struct source *src)
 {
-	(void)src;
+	core_immediate_hold(src, !src->enabled);
 }
 
 static void immediate_describe(const struct source *src, struct talev_source_info *info)
@@ -77,7 +75,8 @@ int _talev_schedule_immediate(struct talev_immediate *im, struct talev_context *
 	immediate_disarm(&im->src);
 	im->handler = handler;
 	im->src.private_data = private_data;
-	im->src.where = where;
+	if (!im->src.named)
+		im->src.where = where;
 	core_immediate_queue(&im->src, ev);
 	return 0;
 }
@@ -94,5 +93,5 @@ int talev_cancel_immediate(struct talev_immediate *im)
 
 bool talev_immediate_is_scheduled(const struct talev_immediate *im)
 {
-	return im->src.place == PLACE_IMMEDIATE;
+	return im->src.place == PLACE_IMMEDIATE || im->src.place == PLACE_HELD;
 }

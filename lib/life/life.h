@@ -70,12 +70,12 @@ void life_close(struct life *life, struct life_object *object, struct life_rec *
 /* The memory of object goes now. It is CLOSING or FINALIZED. */
 void life_forget(struct life_object *object);
 
-/* A grave that is filled by life_close(). NULL: ENOMEM. */
-struct life_rec *life_grave_create(
-	struct life *life, unsigned flags, talev_finalizer_t fn, void *arg);
-/* Takes the tree out of its parent and buries it; the grave runs when its last pin drops. True
- * if none is there: it is queued, and may be run by life_run_now(). */
-bool life_grave_seal(struct life_rec *grave, void *tree);
+/* Takes the tree out of its parent and buries it. NULL: ENOMEM, nothing changed. */
+struct life_rec *life_bury(struct life *life, void *tree, unsigned flags, talev_finalizer_t fn,
+	void *arg);
+/* All objects in it have been closed: it runs when its last pin drops. True if none is there: it
+ * is queued, and may be run by life_run_now(). */
+bool life_grave_seal(struct life_rec *grave);
 /* Runs a sealed grave without pins before its turn in the queue. */
 void life_run_now(struct life_rec *grave);
 /* Does ptr lie in a grave of this thread? */

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is wrong with epoll(7): it watches files, and is spoken to in descriptors.
+ *
+ * A registration goes when the file is closed, not the descriptor. While a duplicate (by dup(2), a
+ * fork, a message to another process) keeps the file open, a closed descriptor goes on being
+ * reported, and no call can name it any more. So each report carries the generation of the
+ * registration, core throws away those that it does not know, and rebuild() starts afresh.
+ *
+ * Closed without a duplicate, a registration vanishes silently, and the number may be another file
+ * by now. ENOENT, EEXIST and EPERM tell, but only when one asks: BACKEND_VERIFY asks.
+ *
+ * A child of fork(2) shares the instance: what it removes is removed for its parent, what it
+ * waits for is taken from its parent. It may close its copy of the descriptor and nothing else.
+ *
+ * It cannot watch regular files (EPERM), although select(2) and poll(2) can, which say "ready".
+ */
+#include "backend/backend.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include "backend/alarm.h"
+#include "base/base.h"
+
+struct epoll_backend {
+	struct backend be;
+	int epfd;
+	/* get_fd()'s descriptor: an instance with nothing but epfd in it, so that rebuild() can
+	 * exchange epfd while somebody's loop watches this one. -1: not asked for. */
+	int outer;
+	unsigned fork_generation;
+	struct alarms alarms;
+};
+
+/* As user data, alarms are descriptors below zero. */
+#define ALARM_DATA(clock) (UINT64_MAX - (uint64_t)(clock))
+
+static struct epoll_backend *self(struct backend *be)
+{
+	return (struct epoll_backend *)be;
+}
+
+static bool forked(const struct epoll_backend *ep)
+{
+	return ep->fork_generation != base_fork_generation();
+}
+
+static int epoll_destructor(struct epoll_backend *ep)
+{
+	alarms_close(&ep->alarms);
+	if (ep->outer >= 0)
+		base_close(ep->outer);
+	base_close(ep->epfd);
+	return 0;
+}
+
+static struct backend *epoll_create_backend(TALLOC_CTX *mem_ctx)
+{
+	struct epoll_backend *ep = talloc_zero(mem_ctx, struct epoll_backend);
+
+	if (ep == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	ep->be.ops = &backend_epoll;
+	ep->outer = -1;
+	ep->fork_generation = base_fork_generation();
+	alarms_init(&ep->alarms);
+	ep->epfd = base_epoll_create();
+	if (ep->epfd < 0) {
+		int saved_errno = errno;
+
+		talloc_free(ep);
+		errno = saved_errno;
+		return NULL;
+	}
+	talloc_set_destructor(ep, epoll_destructor);
+	return &ep->be;
+}
+
+static uint32_t to_kernel(uint32_t events, unsigned hints)
+{
+	uint32_t mask = 0;
+
+	if (events & TALEV_FD_READ)
+		mask |= EPOLLIN;
+	if (events & TALEV_FD_WRITE)
+		mask |= EPOLLOUT;
+	if (events & TALEV_FD_HUP)
+		mask |= EPOLLRDHUP;
+	if (hints & BACKEND_INTERNAL)
+		mask |= EPOLLET;
+	return mask;
+}
+
+static uint32_t from_kernel(uint32_t mask)
+{
+	uint32_t events = 0;
+
+	if (mask & EPOLLIN)
+		events |= TALEV_FD_READ;
+	if (mask & EPOLLOUT)
+		events |= TALEV_FD_WRITE;
+	if (mask & EPOLLERR)
+		events |= TALEV_FD_ERROR;
+	if (mask & EPOLLRDHUP)
+		events |= TALEV_FD_HUP;
+	if (mask & EPOLLHUP)
+		events |= TALEV_FD_HUP | BACKEND_HANGUP;
+	return events;
+}
+
+static int add(struct epoll_backend *ep, int fd, struct epoll_event *event)
+{
+	if (base_epoll_ctl(ep->epfd, EPOLL_CTL_ADD, fd, event) == 0)
+		return 0;
+	/* A registration that was left behind, and its descriptor has come back: take it over. */
+	if (errno == EEXIST)
+		return base_epoll_ctl(ep->epfd, EPOLL_CTL_MOD, fd, event);
+	return -1;
+}
+
+static int epoll_modify(struct backend *be, int fd, uint32_t generation, uint32_t old_events,
+        uint32_t new_events, unsigned hints)
+{
+	struct epoll_backend *ep = self(be);
+	struct epoll_event event = {
+	        .events = to_kernel(new_events, hints),
+	        .data.u64 = (uint64_t)generation << 32 | (uint32_t)fd,
+	};
+	int op = new_events != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
+
+	if (forked(ep)) {
+		errno = EINVAL;
+		return new_events != 0 ? -1 : 0;
+	}
+	if (old_events == 0)
+		return new_events != 0 ? add(ep, fd, &event) : 0;
+	if (old_events == new_events && !(hints & BACKEND_VERIFY))
+		return 0;
+	if (base_epoll_ctl(ep->epfd, op, fd, &event) == 0)
+		return 0;
+	/* EPERM as well: a file that cannot be watched is not the one that was. */
+	if (errno == ENOENT || errno == EPERM)
+		errno = ESTALE;
+	return -1;
+}
+
+static int set_alarm(struct epoll_backend *ep, enum talev_clock clock, talev_time_t deadline)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = ALARM_DATA(clock)};
+	int created = alarm_set(&ep->alarms, clock, deadline);
+	int saved_errno;
+
+	if (created <= 0)
+		return created;
+	if (add(ep, ep->alarms.of[clock].fd, &event) == 0)
+		return 0;
+	saved_errno = errno;
+	alarm_close(&ep->alarms, clock);
+	errno = saved_errno;
+	return -1;
+}
+
+static talev_time_t until(talev_time_t deadline)
+{
+	talev_time_t now;
+
+	if (deadline == TALEV_NEVER)
+		return TALEV_NEVER;
+	now = base_clock_now(TALEV_CLOCK_MONOTONIC);
+	return deadline > now ? deadline - now : 0;
+}
+
+static int epoll_wait_backend(struct backend *be, const struct backend_deadlines *deadlines,
+        bool block, struct backend_event *events, int max)
+{
+	struct epoll_backend *ep = self(be);
+	struct epoll_event ready[BACKEND_BATCH];
+	talev_time_t timeout = 0;
+	int reported = 0;
+	int n;
+
+	if (forked(ep)) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (block) {
+		if (set_alarm(ep, TALEV_CLOCK_REALTIME, deadlines->at[TALEV_CLOCK_REALTIME]) != 0)
+			return -1;
+		if (set_alarm(ep, TALEV_CLOCK_BOOTTIME, deadlines->at[TALEV_CLOCK_BOOTTIME]) != 0)
+			return -1;
+		timeout = until(deadlines->at[TALEV_CLOCK_MONOTONIC]);
+	}
+	n = base_epoll_wait(ep->epfd, ready, max < BACKEND_BATCH ? max : BACKEND_BATCH, timeout);
+	if (n < 0)
+		return -1;
+	for (int i = 0; i < n; i++) {
+		uint64_t data = ready[i].data.u64;
+
+		if (data > ALARM_DATA(BASE_CLOCKS)) {
+			alarm_drain(&ep->alarms, (enum talev_clock)(UINT64_MAX - data));
+			continue;
+		}
+		events[reported++] = (struct backend_event){
+		        .fd = (int)(uint32_t)data,
+		        .generation = (uint32_t)(data >> 32),
+		        .events = from_kernel(ready[i].events),
+		};
+	}
+	return reported;
+}
+
+/* An instance that is readable when inner is. */
+static int create_outer(int inner)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int outer = base_epoll_create();
+	int saved_errno;
+
+	if (outer < 0)
+		return -1;
+	if (base_epoll_ctl(outer, EPOLL_CTL_ADD, inner, &event) == 0)
+		return outer;
+	saved_errno = errno;
+	base_close(outer);
+	errno = saved_errno;
+	return -1;
+}
+
+/* Puts the new instance into the old outer one. */
+static int exchange_inner(struct epoll_backend *ep, int epfd)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	if (base_epoll_ctl(ep->outer, EPOLL_CTL_ADD, epfd, &event) != 0)
+		return -1;
+	/* By hand: a child that was forked may still have the old one open. */
+	base_epoll_ctl(ep->outer, EPOLL_CTL_DEL, ep->epfd, &event);
+	return 0;
+}
+
+/* Puts a new outer instance in the place of the one that is shared with the parent. */
+static int exchange_outer(struct epoll_backend *ep, int epfd)
+{
+	int outer = create_outer(epfd);
+	int n;
+
+	if (outer < 0)
+		return -1;
+	n = dup3(outer, ep->outer, O_CLOEXEC);
+	base_close(outer);
+	return n < 0 ? -1 : 0;
+}
+
+static int epoll_rebuild(struct backend *be)
+{
+	struct epoll_backend *ep = self(be);
+	int epfd = base_epoll_create();
+	int result = 0;
+
+	if (epfd < 0)
+		return -1;
+	if (ep->outer >= 0)
+		result = forked(ep) ? exchange_outer(ep, epfd) : exchange_inner(ep, epfd);
+	if (result != 0) {
+		int saved_errno = errno;
+
+		base_close(epfd);
+		errno = saved_errno;
+		return -1;
+	}
+	alarms_close(&ep->alarms);
+	base_close(ep->epfd);
+	ep->epfd = epfd;
+	ep->fork_generation = base_fork_generation();
+	return 0;
+}
+
+static int epoll_get_fd(struct backend *be)
+{
+	struct epoll_backend *ep = self(be);
+
+	if (forked(ep)) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (ep->outer < 0)
+		ep->outer = create_outer(ep->epfd);
+	return ep->outer;
+}
+
+static int epoll_set_alarm(struct backend *be, const struct backend_deadlines *deadlines)
+{
+	struct epoll_backend *ep = self(be);
+
+	if (forked(ep)) {
+		errno = EINVAL;
+		return -1;
+	}
+	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
+		if (set_alarm(ep, (enum talev_clock)clock, deadlines->at[clock]) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+const struct backend_ops backend_epoll = {
+        .name = "epoll",
+        .create = epoll_create_backend,
+        .modify = epoll_modify,
+        .wait = epoll_wait_backend,
+        .rebuild = epoll_rebuild,
+        .get_fd = epoll_get_fd,
+        .set_alarm = epoll_set_alarm,
+};

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/context.h"
+
+#include <errno.h>
+#include <string.h>
+#include <talev/loop.h>
+
+static void context_disarm(struct source *src);
+
+const struct source_kind context_kind = {
+	.type = "struct talev_context",
+	.label = "context",
+	.disarm = context_disarm,
+};
+
+struct talev_context *core_usable(struct talev_context *ev)
+{
+	struct source *src = source_from_public(ev);
+
+	if (src == NULL) {
+		return NULL;
+	}
+	if (src->kind != &context_kind) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (ev->closing || ev->backend == NULL) {
+		errno = ESHUTDOWN;
+		return NULL;
+	}
+	return ev;
+}
+
+static void close_queue(struct source_queue *queue)
+{
+	struct source *src;
+
+	while ((src = TAILQ_FIRST(queue)) != NULL) {
+		source_close(src, NULL);
+	}
+}
+
+void context_close_sources(struct talev_context *ev)
+{
+	wake_close(ev);
+	close_queue(&ev->immediates);
+	close_queue(&ev->due);
+	deadlines_close_all(ev);
+	slots_close_all(ev);
+	close_queue(&ev->resting);
+}
+
+/* It can take nothing new, and all it had is inert. */
+static void context_disarm(struct source *src)
+{
+	struct talev_context *ev = (struct talev_context *)src;
+
+	ev->closing = true;
+	context_close_sources(ev);
+}
+
+static int context_destructor(struct talev_context *ev)
+{
+	struct life *life = ev->life;
+
+	if (ev->src.life.rec != NULL && ev->src.life.state == TALEV_LIVE) {
+		source_close_tree(&ev->src);
+	}
+	source_close(&ev->src, NULL);
+	/* Finalizers may free each other's objects, and so make more of them ready. */
+	while (life_run(life) > 0) {
+	}
+	life_forget(&ev->src.life);
+	life->ev = NULL;
+	life_unref(life);
+	TALLOC_FREE(ev->backend);
+	slots_destroy(ev);
+	deadlines_destroy(ev);
+	return 0;
+}
+
+struct talev_context *core_context_create(
+	TALLOC_CTX *mem_ctx, const struct backend_ops *ops, const char *where)
+{
+	struct talev_context *ev;
+	int error;
+
+	ev = source_create(NULL, mem_ctx, sizeof(*ev), &context_kind, NULL, where);
+	if (ev == NULL) {
+		return NULL;
+	}
+	talloc_set_destructor(ev, NULL);
+	TAILQ_INIT(&ev->immediates);
+	TAILQ_INIT(&ev->due);
+	TAILQ_INIT(&ev->resting);
+	TAILQ_INIT(&ev->hooks);
+	slots_init(ev);
+	ev->fork_generation = base_fork_generation();
+	ev->ops = ops;
+	ev->life = life_create(ev);
+	ev->backend = ev->life != NULL ? ops->create(NULL) : NULL;
+	if (ev->backend == NULL) {
+		error = errno;
+		if (ev->life != NULL) {
+			life_unref(ev->life);
+		}
+		talloc_free(ev);
+		errno = error;
+		return NULL;
+	}
+	ev->backend->ev = ev;
+	ev->src.ev = ev;
+	talloc_set_destructor(ev, context_destructor);
+	deadlines_read_clocks(ev);
+	return ev;
+}
+
+struct backend *core_get_backend(struct talev_context *ev)
+{
+	return core_usable(ev) != NULL ? ev->backend : NULL;
+}
+
+talev_time_t core_now(struct talev_context *ev, enum talev_clock clock)
+{
+	if (ev->backend != NULL && ev->backend->ops->now != NULL) {
+		return ev->backend->ops->now(ev->backend, clock);
+	}
+	return base_clock_now(clock);
+}
+
+talev_time_t talev_now(struct talev_context *ev)
+{
+	return core_now(ev, TALEV_CLOCK_MONOTONIC);
+}
+
+talev_time_t talev_clock_now(struct talev_context *ev, enum talev_clock clock)
+{
+	if ((unsigned)clock >= BASE_CLOCKS) {
+		errno = EINVAL;
+		return -1;
+	}
+	return core_now(ev, clock);
+}
+
+talev_time_t talev_turn_time(struct talev_context *ev)
+{
+	return ev->turn_time[TALEV_CLOCK_MONOTONIC];
+}
+
+const char *talev_context_get_backend(const struct talev_context *ev)
+{
+	return ev->backend != NULL ? ev->backend->ops->name : "none";
+}
+
+void talev_context_set_strict(struct talev_context *ev, bool strict)
+{
+	ev->strict = strict;
+}
+
+void talev_context_set_timing(struct talev_context *ev, bool on)
+{
+	ev->timing = on;
+}
+
+void talev_context_set_slow_handler(struct talev_context *ev, talev_time_t threshold)
+{
+	ev->slow = threshold > 0 ? threshold : 0;
+}
+
+void talev_context_set_trace(struct talev_context *ev, talev_trace_fn_t fn, void *private_data)
+{
+	ev->trace = fn;
+	ev->trace_private = private_data;
+}
+
+void core_hold(struct talev_context *ev)
+{
+	ev->holds++;
+}
+
+void core_release(struct talev_context *ev)
+{
+	ev->holds--;
+}
+
+static void each_in(struct source_queue *queue, void (*fn)(struct source *src, void *private_data),
+	void *private_data)
+{
+	struct source *src;
+
+	TAILQ_FOREACH (src, queue, link) {
+		fn(src, private_data);
+	}
+}
+
+void core_each(struct talev_context *ev, void (*fn)(struct source *src, void *private_data),
+	void *private_data)
+{
+	slots_each(ev, fn, private_data);
+	each_in(&ev->immediates, fn, private_data);
+	each_in(&ev->due, fn, private_data);
+	deadlines_each(ev, fn, private_data);
+	each_in(&ev->resting, fn, private_data);
+}
+
+void core_describe(struct talev_context *ev, struct talev_context_info *info)
+{
+	*info = (struct talev_context_info){
+		.name = ev->src.where,
+		.location = source_location(&ev->src),
+		.backend = talev_context_get_backend(ev),
+		.state = talev_source_get_state(ev),
+		.now = core_now(ev, TALEV_CLOCK_MONOTONIC),
+		.level = ev->level,
+		.turns = ev->turns,
+		.waits = ev->waits,
+		.handlers = ev->handlers,
+		.finalizers_ready = ev->life->ready_count,
+		.finalizers_pinned = ev->life->pinned,
+	};
+}

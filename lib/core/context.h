@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The context, inside the room. */
+#ifndef CORE_CONTEXT_H
+#define CORE_CONTEXT_H
+
+#include "base/base.h"
+#include "core/core.h"
+
+#define SLOT_PAGE 64
+
+/* One descriptor: who watches it, and what the kernel has been told. */
+struct slot {
+	struct source_queue watchers; /* in the order in which they are told next */
+	TAILQ_ENTRY(slot) change;
+	TAILQ_ENTRY(slot) always;
+	int fd;
+	uint32_t generation; /* of its registration; reports of an older one are ignored */
+	uint8_t kernel;      /* interest that the kernel has */
+	bool changed;        /* on the list of changes */
+	bool is_always;      /* the kernel cannot watch this file: it is always ready */
+	bool internal;
+	uint8_t blocking; /* enum slot_blocking */
+};
+
+enum slot_blocking { BLOCKING_UNKNOWN, BLOCKING_YES, BLOCKING_NO };
+
+TAILQ_HEAD(slot_queue, slot);
+
+struct slot_page {
+	struct slot slots[SLOT_PAGE];
+};
+
+struct slots {
+	struct slot_page **pages;
+	unsigned page_count;
+	struct slot_queue changes;
+	size_t change_count;
+	struct slot_queue always;
+	size_t active; /* watchers of the user's that wait for something */
+};
+
+struct talev_context {
+	struct source src;
+	struct life *life;
+	const struct backend_ops *ops;
+	struct backend *backend; /* NULL: it could not be made again after a fork */
+	struct source_queue immediates;
+	size_t immediate_count;
+	struct source_queue due;
+	size_t due_count;
+	struct source_queue resting;
+	struct timerq timers[BASE_CLOCKS];
+	talev_time_t turn_time[BASE_CLOCKS];
+	struct slots slots;
+	TAILQ_HEAD(, core_hook) hooks;
+	struct core_wake *wake;
+	struct fd_source *wake_source;
+	size_t holds;
+	unsigned level;
+	unsigned fork_generation;
+	bool closing;
+	bool reinitialising;
+	bool nesting;
+	bool break_pending;
+	bool broken;
+	bool strict;
+	bool timing;
+	bool embedded;
+	bool always_next;
+	unsigned immediate_streak; /* units of work in a row that were immediates, timers */
+	unsigned timer_streak;
+	unsigned immediate_budget; /* of this turn */
+	unsigned timer_budget;
+	talev_time_t slow;
+	uint64_t turns;
+	uint64_t waits;
+	uint64_t handlers;
+	talev_trace_fn_t trace;
+	void *trace_private;
+};
+
+/* slot.c */
+void slots_init(struct talev_context *ev);
+void slots_destroy(struct talev_context *ev);
+struct slot *slot_get(struct talev_context *ev, int fd);
+/* Tells the kernel what has changed. -1: the errno of what it refused, which stays on the list. */
+int slots_flush(struct talev_context *ev);
+void slots_close_all(struct talev_context *ev);
+/* The kernel knows nothing any more: everything has changed. */
+void slots_forget_kernel(struct talev_context *ev);
+void slots_each(struct talev_context *ev, void (*fn)(struct source *src, void *private_data),
+	void *private_data);
+/* What the always-ready slots would report, at most max, in turn. */
+int slots_always(struct talev_context *ev, struct backend_event *events, int max);
+bool slots_any_always(const struct talev_context *ev);
+/* The program closed the descriptor under its watchers: report them by name, and close them. */
+void slot_closed(struct slot *slot);
+
+/* ready.c */
+/* One wait, at most max reports, talev's own descriptors already served. -1: errno. */
+int ready_wait(struct talev_context *ev, bool block, struct backend_event *events, int max);
+/* Tells the next watcher that wants any of it; *fired says whether there was one. fresh: no
+ * handler has run since the report. False as core_fire(). */
+bool ready_dispatch(
+	struct talev_context *ev, const struct backend_event *event, bool fresh, bool *fired);
+
+/* deadline.c */
+/* Moves what has come due by the turn's time to the due queue. */
+void deadlines_collect(struct talev_context *ev);
+/* Reads the clocks that timers wait for. */
+void deadlines_read_clocks(struct talev_context *ev);
+void deadlines_get(struct talev_context *ev, struct backend_deadlines *deadlines);
+void deadlines_close_all(struct talev_context *ev);
+void deadlines_destroy(struct talev_context *ev);
+bool deadlines_any(const struct talev_context *ev);
+void deadlines_each(struct talev_context *ev, void (*fn)(struct source *src, void *private_data),
+	void *private_data);
+
+/* wake.c */
+void wake_close(struct talev_context *ev);
+int wake_reopen(struct talev_context *ev);
+
+/* context.c */
+void context_close_sources(struct talev_context *ev);
+
+/* fork.c */
+/* Before the first thing a process does with a context that it got by fork. */
+int context_check_fork(struct talev_context *ev);
+/* When embedded and outside of a turn: what has changed must reach the outer loop. */
+void context_changed(struct talev_context *ev);
+
+/* source.c */
+void source_place(struct source *src, struct talev_context *ev, enum source_place place);
+void source_unplace(struct source *src);
+/* Every object at and below ptr, to be closed. -1: ENOMEM. */
+int source_list_below(void *ptr, struct life_list *list);
+/* Closes them, children before parents, and frees the list; their finalizers go to grave. */
+void source_close_list(struct life_list *list, struct life_rec *grave);
+/* The same for src and what is below it; needs no memory. */
+void source_close_tree(struct source *src);
+extern const struct source_kind context_kind;
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/context.h"
+
+static struct timer_source *timer_of(struct timerq_node *node)
+{
+	return (struct timer_source *)((char *)node - offsetof(struct timer_source, node));
+}
+
+static struct timerq *queue_of(struct timer_source *ts)
+{
+	return &ts->src.ev->timers[ts->clock];
+}
+
+int core_timer_join(struct timer_source *ts)
+{
+	return timerq_join(queue_of(ts));
+}
+
+void core_timer_leave(struct timer_source *ts)
+{
+	core_timer_disarm(ts);
+	timerq_leave(queue_of(ts));
+}
+
+bool core_timer_armed(const struct timer_source *ts)
+{
+	return timerq_queued(&ts->node) || ts->src.place == PLACE_DUE;
+}
+
+void core_timer_arm(struct timer_source *ts, talev_time_t deadline)
+{
+	source_unplace(&ts->src);
+	timerq_set(queue_of(ts), &ts->node, deadline);
+	context_changed(ts->src.ev);
+}
+
+void core_timer_disarm(struct timer_source *ts)
+{
+	if (!core_timer_armed(ts)) {
+		return;
+	}
+	timerq_remove(queue_of(ts), &ts->node);
+	source_unplace(&ts->src);
+	source_place(&ts->src, ts->src.ev, PLACE_RESTING);
+}
+
+bool deadlines_any(const struct talev_context *ev)
+{
+	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
+		if (ev->timers[clock].used > 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void deadlines_read_clocks(struct talev_context *ev)
+{
+	ev->turn_time[TALEV_CLOCK_MONOTONIC] = core_now(ev, TALEV_CLOCK_MONOTONIC);
+	for (int clock = TALEV_CLOCK_MONOTONIC + 1; clock < BASE_CLOCKS; clock++) {
+		if (ev->timers[clock].used > 0) {
+			ev->turn_time[clock] = core_now(ev, clock);
+		}
+	}
+}
+
+void deadlines_collect(struct talev_context *ev)
+{
+	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
+		struct timerq *q = &ev->timers[clock];
+		struct timerq_node *node;
+
+		while ((node = timerq_first(q)) != NULL && node->deadline <= ev->turn_time[clock]) {
+			timerq_remove(q, node);
+			source_place(&timer_of(node)->src, ev, PLACE_DUE);
+		}
+	}
+}
+
+void deadlines_get(struct talev_context *ev, struct backend_deadlines *deadlines)
+{
+	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
+		struct timerq_node *node = timerq_first(&ev->timers[clock]);
+
+		deadlines->at[clock] = node != NULL ? node->deadline : TALEV_NEVER;
+	}
+}
+
+void deadlines_close_all(struct talev_context *ev)
+{
+	struct timerq_node *node;
+
+	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
+		while ((node = timerq_first(&ev->timers[clock])) != NULL) {
+			source_close(&timer_of(node)->src, NULL);
+		}
+	}
+}
+
+void deadlines_each(struct talev_context *ev, void (*fn)(struct source *src, void *private_data),
+	void *private_data)
+{
+	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
+		for (uint32_t i = 0; i < ev->timers[clock].used; i++) {
+			fn(&timer_of(ev->timers[clock].heap[i].node)->src, private_data);
+		}
+	}
+}
+
+void deadlines_destroy(struct talev_context *ev)
+{
+	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
+		timerq_destroy(&ev->timers[clock]);
+	}
+}

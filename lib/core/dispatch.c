@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One handler, and what goes before descriptors: finalizers, signals, immediates, timers. */
+#include "core/dispatch.h"
+
+/* Handlers of one class in a row before the others get their turn. */
+#define STREAK 64
+
+void core_trace(struct talev_context *ev, enum talev_trace_point point, struct source *src)
+{
+	if (ev->trace != NULL) {
+		ev->trace(ev, point, src, ev->trace_private);
+	}
+}
+
+static void measure(struct source *src, talev_time_t spent)
+{
+	src->time_total += (uint64_t)spent;
+	if (spent > src->time_longest) {
+		src->time_longest = spent < UINT32_MAX ? (uint32_t)spent : UINT32_MAX;
+	}
+}
+
+static void report_slow(const struct source *src, const char *where, talev_time_t spent)
+{
+	/* A name of its own went with the source. */
+	const char *name = src != NULL ? src->where : where;
+
+	base_log(TALEV_LOG_WARNING, "handler %s (%s) ran for %lld.%03lld ms",
+		name != NULL ? name : "of a freed source",
+		name != NULL ? name + strlen(name) + 1 : "?", (long long)(spent / 1000000),
+		(long long)(spent / 1000 % 1000));
+}
+
+bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now)
+{
+	struct life *life = ev->life;
+	struct life_frame frame;
+	const char *where = src->named ? NULL : src->where;
+	bool clocked = ev->timing || ev->slow > 0;
+	talev_time_t started = clocked ? core_now(ev, TALEV_CLOCK_MONOTONIC) : 0;
+	bool there;
+
+	core_trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
+	src->calls++;
+	ev->handlers++;
+	life_enter(&frame, life, &src->life);
+	src->kind->fire(src, flags, now);
+	there = frame.object != NULL;
+	if (clocked && life->ev != NULL) {
+		talev_time_t spent = core_now(ev, TALEV_CLOCK_MONOTONIC) - started;
+
+		if (there && ev->timing) {
+			measure(src, spent);
+		}
+		if (ev->slow > 0 && spent > ev->slow) {
+			report_slow(there ? src : NULL, where, spent);
+		}
+	}
+	life_leave(&frame);
+	if (there && src->life.state == TALEV_LIVE && src->kind->fired != NULL) {
+		src->kind->fired(src);
+		there = false;
+	}
+	if (life->ev != NULL) {
+		core_trace(ev, TALEV_TRACE_AFTER_HANDLER, there ? src : NULL);
+	}
+	if (life->ready_count > 0) {
+		life_run(life);
+	}
+	return life->ev != NULL && !ev->closing;
+}
+
+void core_immediate_queue(struct source *src, struct talev_context *ev)
+{
+	if (src->ev != NULL) {
+		source_unplace(src);
+	}
+	src->ev = ev;
+	source_place(src, ev, src->enabled ? PLACE_IMMEDIATE : PLACE_HELD);
+	core_trace(ev, TALEV_TRACE_ATTACH, src);
+	context_changed(ev);
+}
+
+void core_immediate_hold(struct source *src, bool hold)
+{
+	struct talev_context *ev = src->ev;
+
+	if (src->place != (hold ? PLACE_IMMEDIATE : PLACE_HELD)) {
+		return;
+	}
+	source_unplace(src);
+	source_place(src, ev, hold ? PLACE_HELD : PLACE_IMMEDIATE);
+	context_changed(ev);
+}
+
+void core_immediate_unqueue(struct source *src)
+{
+	struct talev_context *ev = src->ev;
+
+	if (src->place != PLACE_IMMEDIATE && src->place != PLACE_HELD) {
+		return;
+	}
+	core_trace(ev, TALEV_TRACE_DETACH, src);
+	source_unplace(src);
+	if (src->life.rec != NULL) {
+		/* Its finalizer needs a loop to run in. */
+		source_place(src, ev, PLACE_RESTING);
+		return;
+	}
+	src->ev = NULL;
+}
+
+void core_hook_add(struct talev_context *ev, struct core_hook *hook)
+{
+	struct core_hook *other;
+
+	TAILQ_FOREACH (other, &ev->hooks, link) {
+		if (hook->rank < other->rank) {
+			TAILQ_INSERT_BEFORE(other, hook, link);
+			return;
+		}
+	}
+	TAILQ_INSERT_TAIL(&ev->hooks, hook, link);
+}
+
+void core_hook_remove(struct talev_context *ev, struct core_hook *hook)
+{
+	TAILQ_REMOVE(&ev->hooks, hook, link);
+}
+
+bool dispatch_hooks_pending(struct talev_context *ev)
+{
+	struct core_hook *hook;
+
+	TAILQ_FOREACH (hook, &ev->hooks, link) {
+		if (atomic_load_explicit(hook->pending, memory_order_relaxed)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* One hook a call: run() may remove it, and others. */
+static enum unit run_hook(struct talev_context *ev)
+{
+	struct core_hook *hook;
+
+	TAILQ_FOREACH (hook, &ev->hooks, link) {
+		if (!atomic_load_explicit(hook->pending, memory_order_relaxed) ||
+			!atomic_exchange_explicit(hook->pending, false, memory_order_acquire)) {
+			continue;
+		}
+		return hook->run(ev, hook) ? UNIT_DONE : UNIT_GONE;
+	}
+	return UNIT_NONE;
+}
+
+static enum unit fire(struct talev_context *ev, struct source *src, talev_time_t now)
+{
+	return core_fire(ev, src, 0, now) ? UNIT_DONE : UNIT_GONE;
+}
+
+static enum unit run_immediate(struct talev_context *ev)
+{
+	struct source *src = TAILQ_FIRST(&ev->immediates);
+
+	if (src == NULL) {
+		return UNIT_NONE;
+	}
+	/* It is the kind that takes it out of the queue: the handler may queue it again. */
+	ev->immediate_streak++;
+	return fire(ev, src, 0);
+}
+
+static enum unit run_timer(struct talev_context *ev)
+{
+	struct source *src;
+	uint8_t clock;
+
+	if (ev->due_count == 0) {
+		if (!deadlines_any(ev)) {
+			return UNIT_NONE;
+		}
+		deadlines_collect(ev);
+	}
+	src = TAILQ_FIRST(&ev->due);
+	if (src == NULL) {
+		return UNIT_NONE;
+	}
+	clock = ((struct timer_source *)src)->clock;
+	source_unplace(src);
+	source_place(src, ev, PLACE_RESTING);
+	ev->timer_streak++;
+	return fire(ev, src, ev->turn_time[clock]);
+}
+
+enum unit dispatch_one(struct talev_context *ev, bool immediates, bool timers)
+{
+	enum unit unit = run_hook(ev);
+
+	if (unit == UNIT_NONE && immediates) {
+		unit = run_immediate(ev);
+	}
+	if (unit == UNIT_NONE && timers) {
+		unit = run_timer(ev);
+	}
+	return unit;
+}
+
+enum unit dispatch_once(struct talev_context *ev)
+{
+	bool immediates = ev->strict || ev->immediate_streak < STREAK;
+	bool timers = ev->strict || ev->timer_streak < STREAK;
+
+	return dispatch_one(ev, immediates, timers);
+}
+
+void dispatch_rested(struct talev_context *ev)
+{
+	ev->immediate_streak = 0;
+	ev->timer_streak = 0;
+}
+
+void dispatch_begin_turn(struct talev_context *ev)
+{
+	deadlines_collect(ev);
+	ev->immediate_streak = 0;
+	ev->timer_streak = 0;
+	ev->immediate_budget = STREAK + (unsigned)ev->immediate_count;
+	ev->timer_budget = STREAK + (unsigned)ev->due_count;
+}
+
+/* Each descriptor's handler earns those that it schedules their place before the next one. */
+void dispatch_earn(struct talev_context *ev)
+{
+	ev->immediate_budget = ev->immediate_streak + STREAK;
+	ev->timer_budget = ev->timer_streak + STREAK;
+}
+
+enum unit dispatch_urgent(struct talev_context *ev)
+{
+	enum unit unit;
+
+	do {
+		unit = dispatch_one(ev, ev->strict || ev->immediate_streak < ev->immediate_budget,
+			ev->strict || ev->timer_streak < ev->timer_budget);
+	} while (unit == UNIT_DONE && !ev->break_pending);
+	return unit;
+}

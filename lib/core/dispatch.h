@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Units of work, inside the room. */
+#ifndef CORE_DISPATCH_H
+#define CORE_DISPATCH_H
+
+#include <string.h>
+#include "core/context.h"
+
+enum unit {
+	UNIT_NONE, /* there was nothing to do */
+	UNIT_DONE, /* a handler has run */
+	UNIT_GONE, /* and the context is gone or going: do not touch it */
+};
+
+bool dispatch_hooks_pending(struct talev_context *ev);
+
+/* The first there is of: all that hooks have, one immediate, one due timer. */
+enum unit dispatch_one(struct talev_context *ev, bool immediates, bool timers);
+
+/* The same, unless one class has had many units in a row: the others' turn. */
+enum unit dispatch_once(struct talev_context *ev);
+/* Descriptors have had their turn. */
+void dispatch_rested(struct talev_context *ev);
+
+/* For a turn with many descriptors: everything urgent, within the turn's budgets. */
+void dispatch_begin_turn(struct talev_context *ev);
+void dispatch_earn(struct talev_context *ev);
+enum unit dispatch_urgent(struct talev_context *ev);
+
+#endif

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/dispatch.h"
+
+#include <errno.h>
+#include <talev/loop.h>
+
+/* How many descriptors one wait of talev_loop_wait() may report. */
+#define BATCH BACKEND_BATCH
+
+enum turn {
+	TURN_WORKED,
+	TURN_IDLE,   /* nothing was ready, and it was not to wait */
+	TURN_GONE,   /* the context is gone or going */
+	TURN_FAILED, /* errno */
+};
+
+struct loop_call {
+	struct talev_context *ev;
+	struct life *life;
+	bool outermost;
+	bool (*finished)(void *private_data); /* of talev_loop_until() */
+	void *finished_private;
+};
+
+bool talev_have_events(const struct talev_context *ev)
+{
+	return ev->slots.active > 0 || ev->immediate_count > 0 || ev->due_count > 0 ||
+		deadlines_any(ev) || ev->holds > 0 || ev->life->ready_count > 0;
+}
+
+static int enter(struct loop_call *call, struct talev_context *ev, const char *location)
+{
+	if (core_usable(ev) == NULL) {
+		return -1;
+	}
+	if (ev->level > 0 && !ev->nesting) {
+		base_log(TALEV_LOG_INFO, "nested loop at %s refused", location);
+		errno = ELOOP;
+		return -1;
+	}
+	if (context_check_fork(ev) != 0) {
+		return -1;
+	}
+	*call = (struct loop_call){.ev = ev, .life = ev->life, .outermost = ev->level == 0};
+	if (call->outermost) {
+		ev->broken = false;
+	}
+	life_ref(ev->life);
+	ev->level++;
+	return 0;
+}
+
+static int leave(struct loop_call *call, enum turn last)
+{
+	bool gone = call->life->ev == NULL;
+	int error = errno;
+
+	if (!gone) {
+		call->ev->level--;
+		if (call->outermost && call->ev->break_pending) {
+			call->ev->break_pending = false;
+			call->ev->broken = true;
+		}
+		gone = call->ev->closing;
+		if (!gone) {
+			context_changed(call->ev);
+		}
+	}
+	life_unref(call->life);
+	errno = gone || last == TURN_GONE ? ESHUTDOWN : error;
+	return gone || last == TURN_GONE || last == TURN_FAILED ? -1 : 0;
+}
+
+/* A call that finds a break from before it began, and has nobody around it to pass it on to. */
+static bool take_break(struct loop_call *call)
+{
+	return call->outermost && call->ev->break_pending;
+}
+
+static bool stopped(const struct loop_call *call)
+{
+	return call->ev->break_pending ||
+		(call->finished != NULL && call->finished(call->finished_private));
+}
+
+static enum turn turn_of(enum unit unit)
+{
+	return unit == UNIT_GONE ? TURN_GONE : TURN_WORKED;
+}
+
+static enum turn failed(void)
+{
+	/* A Unix signal: what it brought comes with the next unit. */
+	return errno == EINTR ? TURN_WORKED : TURN_FAILED;
+}
+
+/* Waits, and runs one handler: a descriptor's, or what the wait brought before it. */
+static enum turn wait_once(struct talev_context *ev, bool block)
+{
+	struct backend_event event;
+	enum unit unit;
+	bool fired;
+
+	for (;;) {
+		int n = ready_wait(ev, block, &event, 1);
+
+		if (n < 0) {
+			unit = errno == EINTR ? dispatch_one(ev, false, false) : UNIT_NONE;
+			return unit == UNIT_NONE ? failed() : turn_of(unit);
+		}
+		deadlines_read_clocks(ev);
+		if (n == 1) {
+			bool there = ready_dispatch(ev, &event, true, &fired);
+
+			if (fired) {
+				return there ? TURN_WORKED : TURN_GONE;
+			}
+		}
+		unit = dispatch_one(ev, true, true);
+		if (unit != UNIT_NONE) {
+			return turn_of(unit);
+		}
+		if (!block) {
+			return TURN_IDLE;
+		}
+		if (ev->life->ready_count > 0) {
+			life_run(ev->life);
+			return TURN_WORKED;
+		}
+		if (!talev_have_events(ev)) {
+			errno = ENOENT;
+			return TURN_FAILED;
+		}
+	}
+}
+
+static enum turn once(struct talev_context *ev, bool block)
+{
+	struct life *life = ev->life;
+	enum unit unit;
+
+	if (life_run(life) > 0) {
+		return life->ev == NULL ? TURN_GONE : TURN_WORKED;
+	}
+	if (deadlines_any(ev)) {
+		deadlines_read_clocks(ev);
+	}
+	unit = dispatch_once(ev);
+	if (unit != UNIT_NONE) {
+		return turn_of(unit);
+	}
+	dispatch_rested(ev);
+	if (!talev_have_events(ev)) {
+		errno = ENOENT;
+		return TURN_FAILED;
+	}
+	if (ev->immediate_count > 0 || ev->due_count > 0) {
+		/* They have had their share, and go on if no descriptor wants its own. */
+		block = false;
+	}
+	return wait_once(ev, block);
+}
+
+/* May this turn's wait last? Not while something is left that a budget has held back. */
+static bool may_sleep(struct talev_context *ev)
+{
+	struct backend_deadlines deadlines;
+
+	if (ev->immediate_count > 0 || ev->due_count > 0 || ev->life->ready_count > 0 ||
+		dispatch_hooks_pending(ev)) {
+		return false;
+	}
+	deadlines_get(ev, &deadlines);
+	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
+		if (deadlines.at[clock] <= ev->turn_time[clock]) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static enum turn dispatch_batch(
+	struct loop_call *call, const struct backend_event *events, int n)
+{
+	struct talev_context *ev = call->ev;
+	uint64_t waits = ev->waits;
+	uint64_t handlers = ev->handlers;
+
+	for (int i = 0; i < n; i++) {
+		bool fired;
+
+		dispatch_earn(ev);
+		if (dispatch_urgent(ev) == UNIT_GONE) {
+			return TURN_GONE;
+		}
+		/* If a nested loop has waited, what this wait reported is old news. */
+		if (stopped(call) || ev->waits != waits) {
+			return TURN_WORKED;
+		}
+		if (!ready_dispatch(ev, &events[i], ev->handlers == handlers, &fired)) {
+			return TURN_GONE;
+		}
+		if (ev->break_pending) {
+			return TURN_WORKED;
+		}
+		if (i % 16 == 15 && deadlines_any(ev)) {
+			deadlines_read_clocks(ev);
+		}
+	}
+	return TURN_WORKED;
+}
+
+/* A turn with all the descriptors that one wait reports. */
+static enum turn batch(struct loop_call *call)
+{
+	struct talev_context *ev = call->ev;
+	struct backend_event events[BATCH];
+	int n;
+
+	if (life_run(call->life) > 0 && (call->life->ev == NULL || ev->closing)) {
+		return TURN_GONE;
+	}
+	deadlines_read_clocks(ev);
+	dispatch_begin_turn(ev);
+	if (dispatch_urgent(ev) == UNIT_GONE) {
+		return TURN_GONE;
+	}
+	if (stopped(call) || !talev_have_events(ev)) {
+		return TURN_WORKED;
+	}
+	/* A backend with its own time reports one at a time, each looked at afresh. */
+	n = ready_wait(ev, may_sleep(ev), events, ev->backend->ops->now != NULL ? 1 : BATCH);
+	if (n < 0) {
+		return failed();
+	}
+	deadlines_read_clocks(ev);
+	return dispatch_batch(call, events, n);
+}
+
+static enum turn traced(struct loop_call *call, bool block, bool many)
+{
+	struct talev_context *ev = call->ev;
+	enum turn turn;
+	int error;
+
+	ev->turns++;
+	core_trace(ev, TALEV_TRACE_BEFORE_TURN, NULL);
+	turn = many ? batch(call) : once(ev, block);
+	error = errno;
+	if (call->life->ev != NULL) {
+		core_trace(ev, TALEV_TRACE_AFTER_TURN, NULL);
+	}
+	errno = error;
+	return turn;
+}
+
+static int run_once(struct talev_context *ev, bool block, const char *location)
+{
+	struct loop_call call;
+	enum turn turn = TURN_WORKED;
+
+	if (enter(&call, ev, location) != 0) {
+		return -1;
+	}
+	if (!take_break(&call)) {
+		turn = traced(&call, block, false);
+	}
+	if (turn == TURN_IDLE) {
+		errno = EAGAIN;
+		turn = TURN_FAILED;
+	}
+	return leave(&call, turn);
+}
+
+int _talev_loop_once(struct talev_context *ev, const char *location)
+{
+	return run_once(ev, true, location);
+}
+
+int _talev_loop_nowait(struct talev_context *ev, const char *location)
+{
+	return run_once(ev, false, location);
+}
+
+int _talev_loop_wait(struct talev_context *ev, const char *location)
+{
+	struct loop_call call;
+	enum turn turn = TURN_WORKED;
+
+	if (enter(&call, ev, location) != 0) {
+		return -1;
+	}
+	while (turn == TURN_WORKED && !ev->break_pending && talev_have_events(ev)) {
+		turn = traced(&call, true, true);
+	}
+	return leave(&call, turn);
+}
+
+int _talev_loop_until(struct talev_context *ev, bool (*finished)(void *private_data),
+	void *private_data, const char *location)
+{
+	struct loop_call call;
+	enum turn turn = TURN_WORKED;
+
+	if (enter(&call, ev, location) != 0) {
+		return -1;
+	}
+	call.finished = finished;
+	call.finished_private = private_data;
+	while (turn == TURN_WORKED && !stopped(&call)) {
+		if (!talev_have_events(ev)) {
+			errno = ENOENT;
+			turn = TURN_FAILED;
+			break;
+		}
+		turn = traced(&call, true, true);
+	}
+	return leave(&call, turn);
+}
+
+void talev_loop_break(struct talev_context *ev)
+{
+	ev->break_pending = true;
+}
+
+bool talev_loop_broken(const struct talev_context *ev)
+{
+	return ev->broken || ev->break_pending;
+}
+
+void talev_loop_allow_nesting(struct talev_context *ev)
+{
+	ev->nesting = true;
+}
+
+unsigned talev_loop_level(const struct talev_context *ev)
+{
+	return ev->level;
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/context.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A talloc chunk is one of ours if its name is, by address, that of a kind seen before. */
+#define KINDS 32
+static _Atomic(const struct source_kind *) kinds[KINDS];
+
+static void learn_kind(const struct source_kind *kind)
+{
+	for (size_t i = 0; i < KINDS; i++) {
+		const struct source_kind *known = atomic_load_explicit(&kinds[i], memory_order_acquire);
+
+		if (known == kind) {
+			return;
+		}
+		if (known == NULL && atomic_compare_exchange_strong(&kinds[i], &known, kind)) {
+			return;
+		}
+		if (known == kind) {
+			return;
+		}
+	}
+	base_misuse("more than %d kinds of sources", KINDS);
+}
+
+static struct source *source_of(const void *ptr)
+{
+	const char *name = talloc_get_name(ptr);
+
+	for (size_t i = 0; i < KINDS; i++) {
+		const struct source_kind *kind = atomic_load_explicit(&kinds[i], memory_order_acquire);
+
+		if (kind == NULL) {
+			return NULL;
+		}
+		if (kind->type == name) {
+			return (struct source *)(uintptr_t)ptr;
+		}
+	}
+	return NULL;
+}
+
+struct source *source_from_public(const void *ptr)
+{
+	struct source *src = ptr != NULL ? source_of(ptr) : NULL;
+
+	if (src == NULL) {
+		errno = EINVAL;
+	}
+	return src;
+}
+
+static struct source_queue *queue_of(struct talev_context *ev, enum source_place place)
+{
+	switch (place) {
+	case PLACE_RESTING:
+	case PLACE_HELD:
+		return &ev->resting;
+	case PLACE_IMMEDIATE:
+		return &ev->immediates;
+	case PLACE_DUE:
+		return &ev->due;
+	default:
+		return NULL;
+	}
+}
+
+void source_place(struct source *src, struct talev_context *ev, enum source_place place)
+{
+	struct source_queue *queue = queue_of(ev, place);
+
+	src->place = place;
+	TAILQ_INSERT_TAIL(queue, src, link);
+	if (place == PLACE_IMMEDIATE) {
+		ev->immediate_count++;
+	} else if (place == PLACE_DUE) {
+		ev->due_count++;
+	}
+}
+
+void source_unplace(struct source *src)
+{
+	struct source_queue *queue = queue_of(src->ev, src->place);
+
+	if (queue == NULL) {
+		return;
+	}
+	TAILQ_REMOVE(queue, src, link);
+	if (src->place == PLACE_IMMEDIATE) {
+		src->ev->immediate_count--;
+	} else if (src->place == PLACE_DUE) {
+		src->ev->due_count--;
+	}
+	src->place = PLACE_NONE;
+}
+
+static int source_destructor(struct source *src)
+{
+	if (src->life.rec != NULL && src->life.state == TALEV_LIVE) {
+		/* talloc asks parents before children; finalizers run the other way round. */
+		source_close_tree(src);
+	}
+	source_close(src, NULL);
+	life_forget(&src->life);
+	return 0;
+}
+
+void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
+	const struct source_kind *kind, void *private_data, const char *where)
+{
+	struct source *src;
+
+	if (ev != NULL && core_usable(ev) == NULL) {
+		return NULL;
+	}
+	if (life_buried(mem_ctx)) {
+		errno = ESTALE;
+		return NULL;
+	}
+	src = talloc_named_const(mem_ctx != NULL ? mem_ctx : ev, size, kind->type);
+	if (src == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	learn_kind(kind);
+	memset(src, 0, size);
+	src->ev = ev;
+	src->kind = kind;
+	src->where = where;
+	src->private_data = private_data;
+	src->enabled = true;
+	talloc_set_destructor(src, source_destructor);
+	if (ev != NULL) {
+		source_place(src, ev, PLACE_RESTING);
+		core_trace(ev, TALEV_TRACE_ATTACH, src);
+	}
+	return src;
+}
+
+int source_check(const struct source *src)
+{
+	if (src->life.state == TALEV_LIVE && src->ev != NULL) {
+		return 0;
+	}
+	errno = ESTALE;
+	return -1;
+}
+
+/* An immediate that was never scheduled has no loop. If it is freed in a handler, it is that
+ * loop's; else there is nothing to wait for. */
+static void close_without_context(struct source *src, struct life_rec *grave)
+{
+	struct life_frame *frame = life_innermost();
+	struct life *life;
+
+	if (grave != NULL || src->life.rec == NULL) {
+		life_close(NULL, &src->life, grave);
+		return;
+	}
+	if (frame != NULL) {
+		life_close(frame->life, &src->life, NULL);
+		return;
+	}
+	life = life_create(NULL);
+	if (life == NULL) {
+		base_log(TALEV_LOG_ERROR, "no memory to run the finalizer of %s (%s)", src->where,
+			source_location(src));
+		return;
+	}
+	life_close(life, &src->life, NULL);
+	life_run(life);
+	life_unref(life);
+}
+
+void source_close(struct source *src, struct life_rec *grave)
+{
+	struct talev_context *ev = src->ev;
+
+	if (src->life.state != TALEV_LIVE) {
+		life_close(NULL, &src->life, grave);
+		return;
+	}
+	if (ev == NULL) {
+		close_without_context(src, grave);
+		return;
+	}
+	core_trace(ev, TALEV_TRACE_DETACH, src);
+	/* Not live from here on, so that what disarm calls cannot arm it again or close it twice. */
+	life_close(ev->life, &src->life, grave);
+	src->kind->disarm(src);
+	source_unplace(src);
+	src->ev = NULL;
+	if (src->kind->closed != NULL && !ev->reinitialising) {
+		src->kind->closed(src, ev);
+	}
+}
+
+struct walk {
+	struct life_list *list;
+	size_t found;
+	struct source *last; /* the last one that is live */
+};
+
+static void look_at(const void *ptr, int depth, int max_depth, int is_ref, void *private_data)
+{
+	struct walk *walk = private_data;
+	struct source *src;
+
+	(void)depth;
+	(void)max_depth;
+	if (is_ref || (src = source_of(ptr)) == NULL) {
+		return;
+	}
+	if (src->life.state == TALEV_LIVE) {
+		walk->last = src;
+	}
+	if (walk->list != NULL && walk->found < walk->list->count) {
+		walk->list->objects[walk->found] = &src->life;
+	}
+	walk->found++;
+}
+
+/* Nothing may be freed while talloc walks, and closing calls the user's close functions: so the
+ * objects are noted first. */
+int source_list_below(void *ptr, struct life_list *list)
+{
+	struct walk walk = {.list = NULL};
+
+	talloc_report_depth_cb(ptr, 0, -1, look_at, &walk);
+	list->count = walk.found;
+	list->objects = calloc(walk.found + 1, sizeof(*list->objects));
+	if (list->objects == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	walk = (struct walk){.list = list};
+	talloc_report_depth_cb(ptr, 0, -1, look_at, &walk);
+	return 0;
+}
+
+static struct source *source_of_life(struct life_object *object)
+{
+	return (struct source *)((char *)object - offsetof(struct source, life));
+}
+
+/* talloc tells parents before children and the youngest child first; backwards that is children
+ * before parents, and the oldest first. */
+void source_close_list(struct life_list *list, struct life_rec *grave)
+{
+	life_list_watch(list);
+	for (size_t i = list->count; i-- > 0;) {
+		if (list->objects[i] != NULL) {
+			source_close(source_of_life(list->objects[i]), grave);
+		}
+	}
+	life_list_unwatch(list);
+	free(list->objects);
+}
+
+/* A destructor cannot fail: without memory for the list, the last live one again and again. */
+void source_close_tree(struct source *src)
+{
+	struct life_list list;
+	struct walk walk = {.list = NULL};
+
+	if (source_list_below(src, &list) == 0) {
+		source_close_list(&list, NULL);
+		return;
+	}
+	for (;;) {
+		talloc_report_depth_cb(src, 0, -1, look_at, &walk);
+		if (walk.last == NULL) {
+			return;
+		}
+		source_close(walk.last, NULL);
+		walk.last = NULL;
+	}
+}
+
+const char *source_location(const struct source *src)
+{
+	return src->where + strlen(src->where) + 1;
+}

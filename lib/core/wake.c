@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* An eventfd that ends the loop's wait. It belongs to whoever may still write it, so that its
+ * number is never another file's while somebody is about to. */
+#include "core/context.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void wake_disarm(struct source *src)
+{
+	core_fd_detach((struct fd_source *)src);
+}
+
+static void wake_fire(struct source *src, uint32_t flags, talev_time_t now)
+{
+	uint64_t count;
+
+	(void)flags;
+	(void)now;
+	(void)!base_read(((struct fd_source *)src)->fd, &count, sizeof(count));
+}
+
+static const struct source_kind wake_kind = {
+	.type = "struct talev_wake",
+	.label = "wake",
+	.disarm = wake_disarm,
+	.fire = wake_fire,
+};
+
+static struct core_wake *wake_create(void)
+{
+	struct core_wake *wake = malloc(sizeof(*wake));
+
+	if (wake == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	wake->fd = base_eventfd();
+	if (wake->fd == -1) {
+		free(wake);
+		return NULL;
+	}
+	atomic_init(&wake->refs, 1);
+	return wake;
+}
+
+void wake_unref(struct core_wake *wake)
+{
+	if (atomic_fetch_sub_explicit(&wake->refs, 1, memory_order_acq_rel) == 1) {
+		base_close(wake->fd);
+		free(wake);
+	}
+}
+
+void wake_post(struct core_wake *wake)
+{
+	int error = errno;
+	uint64_t one = 1;
+
+	/* EAGAIN: it is full, so readable. */
+	(void)!base_write(wake->fd, &one, sizeof(one));
+	errno = error;
+}
+
+static int wake_open(struct talev_context *ev)
+{
+	struct core_wake *wake = wake_create();
+	struct fd_source *fs;
+
+	if (wake == NULL) {
+		return -1;
+	}
+	/* Untraced, off the tree of the user: nobody asked for it. */
+	fs = talloc_zero(NULL, struct fd_source);
+	if (fs == NULL) {
+		wake_unref(wake);
+		errno = ENOMEM;
+		return -1;
+	}
+	fs->src.ev = ev;
+	fs->src.kind = &wake_kind;
+	fs->src.where = "wake\0talev";
+	fs->src.enabled = true;
+	fs->fd = wake->fd;
+	fs->flags = TALEV_FD_READ;
+	fs->internal = true;
+	source_place(&fs->src, ev, PLACE_RESTING);
+	if (core_fd_attach(fs) != 0) {
+		int error = errno;
+
+		source_unplace(&fs->src);
+		talloc_free(fs);
+		wake_unref(wake);
+		errno = error;
+		return -1;
+	}
+	ev->wake = wake;
+	ev->wake_source = fs;
+	return 0;
+}
+
+void wake_close(struct talev_context *ev)
+{
+	if (ev->wake == NULL) {
+		return;
+	}
+	core_fd_detach(ev->wake_source);
+	TALLOC_FREE(ev->wake_source);
+	wake_unref(ev->wake);
+	ev->wake = NULL;
+}
+
+int wake_reopen(struct talev_context *ev)
+{
+	if (ev->wake == NULL) {
+		return 0;
+	}
+	wake_close(ev);
+	return wake_open(ev);
+}
+
+struct core_wake *core_wake_get(struct talev_context *ev)
+{
+	if (ev->wake == NULL && wake_open(ev) != 0) {
+		return NULL;
+	}
+	atomic_fetch_add_explicit(&ev->wake->refs, 1, memory_order_relaxed);
+	return ev->wake;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "life/record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <talev/source.h>
+
+/* Per thread, not per context: whoever frees an object finds its running handler without knowing
+ * whose loop called it. Coroutines may leave in another order than they entered, so a list. */
+static _Thread_local LIST_HEAD(, life_frame) frames;
+static _Thread_local LIST_HEAD(, life_list) lists;
+
+struct life *life_create(struct talev_context *ev)
+{
+	struct life *life = calloc(1, sizeof(*life));
+
+	if (life == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	life->ev = ev;
+	life->refs = 1;
+	TAILQ_INIT(&life->ready);
+	return life;
+}
+
+void life_ref(struct life *life)
+{
+	life->refs++;
+}
+
+void life_unref(struct life *life)
+{
+	if (--life->refs == 0) {
+		free(life);
+	}
+}
+
+void life_enter(struct life_frame *frame, struct life *life, struct life_object *object)
+{
+	frame->life = life;
+	frame->object = object;
+	frame->pin = NULL;
+	LIST_INSERT_HEAD(&frames, frame, link);
+}
+
+void life_leave(struct life_frame *frame)
+{
+	struct life_rec *rec = frame->pin;
+
+	LIST_REMOVE(frame, link);
+	if (rec != NULL && --rec->pins == 0) {
+		rec->life->pinned--;
+		record_queue(rec);
+	}
+}
+
+bool life_running(const struct life_object *object)
+{
+	const struct life_frame *frame;
+
+	LIST_FOREACH (frame, &frames, link) {
+		if (frame->object == object) {
+			return true;
+		}
+	}
+	return false;
+}
+
+struct life_frame *life_innermost(void)
+{
+	return LIST_FIRST(&frames);
+}
+
+/* All that waits for the frames of one record waits for those of the other from now on. */
+static void absorb(struct life_rec *grave, struct life_rec *old)
+{
+	struct life_frame *frame;
+
+	LIST_FOREACH (frame, &frames, link) {
+		if (frame->pin == old) {
+			frame->pin = grave;
+			grave->pins++;
+		}
+	}
+	old->pins = 0;
+	old->life->pinned--;
+	record_adopt(grave, old);
+}
+
+static void pin(struct life_object *object, struct life_rec *rec)
+{
+	struct life_frame *frame;
+
+	LIST_FOREACH (frame, &frames, link) {
+		if (frame->object != object || frame->pin == rec) {
+			continue;
+		}
+		if (frame->pin != NULL) {
+			absorb(rec, frame->pin);
+			continue;
+		}
+		frame->pin = rec;
+		rec->pins++;
+	}
+}
+
+void life_close(struct life *life, struct life_object *object, struct life_rec *grave)
+{
+	struct life_rec *rec = object->rec;
+
+	if (object->state != TALEV_LIVE) {
+		/* Its finalizer is on its way already, but the memory is the grave's now. */
+		if (grave != NULL) {
+			pin(object, grave);
+		}
+		return;
+	}
+	object->state = rec != NULL || grave != NULL ? TALEV_CLOSING : TALEV_FINALIZED;
+	if (grave != NULL) {
+		if (rec != NULL) {
+			record_adopt(grave, rec);
+		}
+		pin(object, grave);
+		return;
+	}
+	if (rec == NULL) {
+		return;
+	}
+	record_attach(rec, life);
+	pin(object, rec);
+	if (rec->pins > 0) {
+		life->pinned++;
+	} else {
+		record_queue(rec);
+	}
+}
+
+void life_forget(struct life_object *object)
+{
+	struct life_frame *frame;
+	struct life_list *list;
+
+	LIST_FOREACH (frame, &frames, link) {
+		if (frame->object == object) {
+			frame->object = NULL;
+		}
+	}
+	LIST_FOREACH (list, &lists, link) {
+		for (size_t i = 0; i < list->count; i++) {
+			if (list->objects[i] == object) {
+				list->objects[i] = NULL;
+			}
+		}
+	}
+	if (object->rec != NULL) {
+		object->rec->object = NULL;
+		object->rec = NULL;
+	}
+}
+
+void life_list_watch(struct life_list *list)
+{
+	LIST_INSERT_HEAD(&lists, list, link);
+}
+
+void life_list_unwatch(struct life_list *list)
+{
+	LIST_REMOVE(list, link);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "life/record.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <talloc.h>
+#include <talev/source.h>
+#include "base/base.h"
+
+/* The address of the name tells a grave from any other talloc chunk. */
+static const char grave_name[] = "talev finalization";
+
+/* While there is none, asking whether something is buried costs nothing. */
+static atomic_uint graves;
+
+static struct life_rec *record_create(
+	const char *name, unsigned flags, talev_finalizer_t fn, void *arg)
+{
+	/* Not below the object or the context: it has to outlive both. */
+	struct life_rec *rec = talloc_named_const(NULL, sizeof(*rec), name);
+
+	if (rec == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	*rec = (struct life_rec){
+		.fn = fn,
+		.arg = arg,
+		.flags = flags,
+		.fork_generation = base_fork_generation(),
+	};
+	TAILQ_INIT(&rec->children);
+	return rec;
+}
+
+int life_set_finalizer(struct life_object *object, unsigned flags, talev_finalizer_t fn, void *arg)
+{
+	struct life_rec *rec;
+
+	if (object->state != TALEV_LIVE) {
+		errno = ESTALE;
+		return -1;
+	}
+	if (object->rec != NULL) {
+		errno = EALREADY;
+		return -1;
+	}
+	if (fn == NULL) {
+		return 0;
+	}
+	rec = record_create("talev finalizer", flags, fn, arg);
+	if (rec == NULL) {
+		return -1;
+	}
+	rec->object = object;
+	object->rec = rec;
+	return 0;
+}
+
+void record_attach(struct life_rec *rec, struct life *life)
+{
+	rec->life = life;
+	life_ref(life);
+}
+
+void record_queue(struct life_rec *rec)
+{
+	TAILQ_INSERT_TAIL(&rec->life->ready, rec, link);
+	rec->life->ready_count++;
+}
+
+void record_adopt(struct life_rec *grave, struct life_rec *rec)
+{
+	if (rec->life != NULL) {
+		/* The grave holds a reference of its own. */
+		life_unref(rec->life);
+		rec->life = NULL;
+	}
+	TAILQ_INSERT_TAIL(&grave->children, rec, link);
+}
+
+static void unqueue(struct life_rec *rec)
+{
+	TAILQ_REMOVE(&rec->life->ready, rec, link);
+	rec->life->ready_count--;
+}
+
+static void call(struct life *life, const struct life_rec *rec)
+{
+	struct life_frame frame;
+
+	if (rec->fn == NULL) {
+		return;
+	}
+	if ((rec->flags & TALEV_FINALIZE_NOT_IN_CHILD) != 0 &&
+		rec->fork_generation != base_fork_generation()) {
+		return;
+	}
+	life_enter(&frame, life, NULL);
+	rec->fn(life->ev, rec->arg);
+	life_leave(&frame);
+}
+
+/* The record is in no queue. */
+static void run(struct life *life, struct life_rec *rec)
+{
+	struct life_rec *child;
+	bool after = (rec->flags & TALEV_FINALIZE_AFTER_FREE) != 0;
+
+	while ((child = TAILQ_FIRST(&rec->children)) != NULL) {
+		TAILQ_REMOVE(&rec->children, child, link);
+		run(life, child);
+	}
+	if (!after) {
+		call(life, rec);
+	}
+	if (rec->object != NULL) {
+		rec->object->state = TALEV_FINALIZED;
+		rec->object->rec = NULL;
+	}
+	if (rec->grave) {
+		talloc_free_children(rec);
+		atomic_fetch_sub_explicit(&graves, 1, memory_order_relaxed);
+	}
+	if (after) {
+		call(life, rec);
+	}
+	talloc_free(rec);
+}
+
+static void run_queued(struct life_rec *rec)
+{
+	struct life *life = rec->life;
+
+	unqueue(rec);
+	run(life, rec);
+	life_unref(life);
+}
+
+size_t life_run(struct life *life)
+{
+	size_t todo = life->ready_count;
+	size_t done = 0;
+	struct life_rec *rec;
+
+	while (done < todo && (rec = TAILQ_FIRST(&life->ready)) != NULL) {
+		run_queued(rec);
+		done++;
+	}
+	return done;
+}
+
+struct life_rec *life_bury(struct life *life, void *tree, unsigned flags, talev_finalizer_t fn,
+	void *arg)
+{
+	struct life_rec *rec = record_create(grave_name, flags, fn, arg);
+
+	if (rec == NULL) {
+		return NULL;
+	}
+	rec->grave = true;
+	record_attach(rec, life);
+	atomic_fetch_add_explicit(&graves, 1, memory_order_relaxed);
+	talloc_steal(rec, tree);
+	return rec;
+}
+
+bool life_grave_seal(struct life_rec *grave)
+{
+	if (grave->pins > 0) {
+		grave->life->pinned++;
+		return false;
+	}
+	record_queue(grave);
+	return true;
+}
+
+void life_run_now(struct life_rec *grave)
+{
+	run_queued(grave);
+}
+
+bool life_buried(const void *ptr)
+{
+	if (atomic_load_explicit(&graves, memory_order_relaxed) == 0) {
+		return false;
+	}
+	while (ptr != NULL) {
+		if (talloc_get_name(ptr) == grave_name) {
+			return true;
+		}
+		ptr = talloc_parent(ptr);
+	}
+	return false;
+}

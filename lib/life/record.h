@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Finalizer records, inside the room. */
+#ifndef LIFE_RECORD_H
+#define LIFE_RECORD_H
+
+#include "life/life.h"
+
+struct life_rec {
+	TAILQ_ENTRY(life_rec) link; /* in the ready queue or in a grave */
+	struct life *life;          /* NULL while the object is live, or in a grave */
+	struct life_object *object; /* NULL once its memory went, and for graves */
+	talev_finalizer_t fn;
+	void *arg;
+	unsigned flags;
+	unsigned fork_generation;
+	unsigned pins;
+	bool grave;
+	struct life_queue children; /* of a grave, in the order they run */
+};
+
+/* The record waits for life's loop, with a reference to it. */
+void record_attach(struct life_rec *rec, struct life *life);
+/* No pin is left. */
+void record_queue(struct life_rec *rec);
+/* It runs as part of the grave. */
+void record_adopt(struct life_rec *grave, struct life_rec *rec);
+
+#endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <ini.h>
+#include <libgen.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugind/config.h"
+#include "plugind/log.h"
+#include "plugind/settings.h"
+
+/* libinih says nothing of a section without keys, of the line that it is at, of a section that
+ * comes twice or of a line that it cuts. All of that is seen where it asks for the next line. */
+struct parser {
+	FILE *file;
+	struct config *config;
+	struct config_section *section;  /* of the current line */
+	struct config_section *settings; /* [talevd] */
+	unsigned line;
+	unsigned mistakes;
+};
+
+static void __attribute__((format(printf, 3, 4)))
+mistake(struct parser *parser, unsigned line, const char *format, ...)
+{
+	va_list arguments;
+	char text[512];
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (line)
+		log_message(TALEV_LOG_ERROR, "%s:%u: %s", parser->config->path, line, text);
+	else
+		log_message(TALEV_LOG_ERROR, "%s: %s", parser->config->path, text);
+	parser->mistakes++;
+}
+
+static struct config_section *section_new(struct parser *parser, const char *name)
+{
+	struct config_section *section = talloc_zero(parser->config, struct config_section);
+
+	if (!section)
+		return NULL;
+	TAILQ_INIT(&section->options);
+	section->line = parser->line;
+	section->name = talloc_strdup(section, name);
+	if (!section->name)
+		TALLOC_FREE(section);
+	return section;
+}
+
+static void section_begin(struct parser *parser, char *name)
+{
+	struct config_section *before;
+
+	parser->section = NULL;
+	before = strcmp(name, "talevd") == 0 ? parser->settings : config_find(parser->config, name);
+	if (before) {
+		mistake(parser, parser->line, "section [%s] was there already, in line %u", name,
+		        before->line);
+		return;
+	}
+	parser->section = section_new(parser, name);
+	if (!parser->section) {
+		mistake(parser, parser->line, "%s", strerror(ENOMEM));
+	} else if (strcmp(name, "talevd") == 0) {
+		parser->settings = parser->section;
+	} else {
+		if (!config_name_valid(name))
+			mistake(parser, parser->line,
+			        "[%s] cannot name a plugin: 1 to %d of A-Z a-z 0-9 _ . - are "
+			        "allowed",
+			        name, CONFIG_NAME_MAX);
+		TAILQ_INSERT_TAIL(&parser->config->sections, parser->section, link);
+	}
+}
+
+/* One line for libinih, without what is before its first word: a line that begins with white
+ * space would be taken for more of the value before. */
+static char *next_line(char *buffer, int size, void *stream)
+{
+	struct parser *parser = stream;
+	size_t length;
+	char *end;
+	int c;
+
+	if (!fgets(buffer, size, parser->file))
+		return NULL;
+	parser->line++;
+	length = strlen(buffer);
+	if (length + 1 == (size_t)size && buffer[length - 1] != '\n') {
+		while ((c = getc(parser->file)) != EOF && c != '\n')
+			;
+		mistake(parser, parser->line, "longer than %d bytes", size - 2);
+		strcpy(buffer, "\n");
+	}
+	length = strspn(buffer, " \t");
+	memmove(buffer, buffer + length, strlen(buffer + length) + 1);
+	end = strchr(buffer, ']');
+	if (buffer[0] == '[' && end) {
+		*end = '\0';
+		section_begin(parser, buffer + 1);
+		*end = ']';
+	}
+	return buffer;
+}
+
+static int key_value(void *user, const char *ignored, const char *key, const char *value)
+{
+	struct parser *parser = user;
+	struct config_option *option;
+
+	(void)ignored;
+	if (!parser->section) {
+		/* After a section that was refused, its keys are no news. */
+		if (!parser->settings && TAILQ_EMPTY(&parser->config->sections) &&
+		        parser->mistakes == 0)
+			mistake(parser, parser->line, "%s stands before the first [section]", key);
+		return 1;
+	}
+	option = config_option(parser->section, key);
+	if (option) {
+		mistake(parser, parser->line, "%s was set already, in line %u", key, option->line);
+		return 1;
+	}
+	option = talloc_zero(parser->section, struct config_option);
+	if (!option || !(option->key = talloc_strdup(option, key)) ||
+	        !(option->value = talloc_strdup(option, value))) {
+		mistake(parser, parser->line, "%s", strerror(ENOMEM));
+		return 1;
+	}
+	option->line = parser->line;
+	TAILQ_INSERT_TAIL(&parser->section->options, option, link);
+	return 1;
+}
+
+static void parse(struct parser *parser)
+{
+	struct config_option *option;
+	char error[256];
+	int line = ini_parse_stream(next_line, parser, key_value, parser);
+
+	if (ferror(parser->file))
+		mistake(parser, 0, "%s", strerror(errno));
+	else if (line > 0)
+		mistake(parser, (unsigned)line, "neither [section] nor key = value nor comment");
+	else if (line < 0)
+		mistake(parser, 0, "%s", strerror(ENOMEM));
+	if (!parser->settings)
+		return;
+	TAILQ_FOREACH (option, &parser->settings->options, link) {
+		if (settings_apply(parser->config, option, error, sizeof(error)) == -1)
+			mistake(parser, option->line, "%s", error);
+	}
+}
+
+static struct config *config_new(TALLOC_CTX *mem_ctx, const char *path)
+{
+	struct config *config = talloc_zero(mem_ctx, struct config);
+	char *absolute = realpath(path, NULL);
+	char *directory;
+
+	if (!config || !absolute) {
+		log_message(TALEV_LOG_ERROR, "%s: %s", path, strerror(errno));
+		goto fail;
+	}
+	TAILQ_INIT(&config->sections);
+	config->path = talloc_strdup(config, absolute);
+	directory = talloc_strdup(config, absolute);
+	if (!config->path || !directory)
+		goto nomem;
+	config->directory = dirname(directory);
+	if (settings_default(config) == -1)
+		goto nomem;
+	free(absolute);
+	return config;
+nomem:
+	log_message(TALEV_LOG_ERROR, "%s: %s", path, strerror(ENOMEM));
+fail:
+	free(absolute);
+	talloc_free(config);
+	return NULL;
+}
+
+struct config *config_read(TALLOC_CTX *mem_ctx, const char *path)
+{
+	struct parser parser = {.config = config_new(mem_ctx, path)};
+
+	if (!parser.config)
+		return NULL;
+	/* "e": a plugin's child has no business with it. */
+	parser.file = fopen(path, "re");
+	if (!parser.file) {
+		mistake(&parser, 0, "%s", strerror(errno));
+	} else {
+		parse(&parser);
+		fclose(parser.file);
+	}
+	if (parser.mistakes)
+		TALLOC_FREE(parser.config);
+	return parser.config;
+}
+
+bool config_name_valid(const char *name)
+{
+	size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	                             "0123456789_.-");
+
+	return length >= 1 && length <= CONFIG_NAME_MAX && name[length] == '\0' &&
+	       strcmp(name, "talevd") != 0;
+}
+
+struct config_section *config_find(const struct config *config, const char *name)
+{
+	struct config_section *section;
+
+	TAILQ_FOREACH (section, &config->sections, link) {
+		if (strcmp(section->name, name) == 0)
+			return section;
+	}
+	return NULL;
+}
+
+struct config_option *config_option(const struct config_section *section, const char *key)
+{
+	struct config_option *option;
+
+	TAILQ_FOREACH (option, &section->options, link) {
+		if (strcmp(option->key, key) == 0)
+			return option;
+	}
+	return NULL;
+}
+
+static bool holds(const struct config_section *section, const struct config_section *other)
+{
+	struct config_option *option, *same;
+
+	TAILQ_FOREACH (option, &other->options, link) {
+		same = config_option(section, option->key);
+		if (!same || strcmp(same->value, option->value) != 0)
+			return false;
+	}
+	return true;
+}
+
+bool config_same(const struct config_section *a, const struct config_section *b)
+{
+	return holds(a, b) && holds(b, a);
+}
+
+char *config_path(TALLOC_CTX *mem_ctx, const struct config *config, const char *path)
+{
+	if (path[0] == '/')
+		return talloc_strdup(mem_ctx, path);
+	return talloc_asprintf(mem_ctx, "%s/%s", config->directory, path);
+}
