@@ -12,7 +12,7 @@ struct talev_snapshot {
 	struct talev_context_info context;
 	talev_time_t now[3]; /* indexed by enum talev_clock */
 	size_t count;
-	struct talev_source_info *sources; /* by kind, oldest first */
+	struct talev_source_info *sources; /* by kind */
 };
 
 /* "live", "closing", "finalized". */

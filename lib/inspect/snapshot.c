@@ -2,6 +2,7 @@
 /* Taking a snapshot, and the snapshot as data. */
 #include "inspect/inspect.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include "core/core.h"
 
@@ -63,6 +64,29 @@ static void take(struct source *src, void *private_data)
 	taking->failed = !take_source(taking->snap, src);
 }
 
+/* Core keeps deadlines in a heap, which is an order for nobody. */
+static int compare_deadlines(const void *a, const void *b)
+{
+	talev_time_t x = ((const struct talev_source_info *)a)->deadline;
+	talev_time_t y = ((const struct talev_source_info *)b)->deadline;
+
+	return (x > y) - (x < y);
+}
+
+static void sort_timers(struct talev_snapshot *snap)
+{
+	struct talev_source_info *first = snap->sources;
+	size_t n = 0;
+
+	while (n < snap->count && strcmp(first->kind, "timer") != 0) {
+		first++;
+		n++;
+	}
+	while (n < snap->count && strcmp(snap->sources[n].kind, "timer") == 0)
+		n++;
+	qsort(first, (size_t)(&snap->sources[n] - first), sizeof(*first), compare_deadlines);
+}
+
 static bool take_sources(struct talev_snapshot *snap, struct talev_context *ev)
 {
 	struct taking taking = {.snap = snap};
@@ -75,6 +99,7 @@ static bool take_sources(struct talev_snapshot *snap, struct talev_context *ev)
 		taking.kind = kinds[i];
 		core_each(ev, take, &taking);
 	}
+	sort_timers(snap);
 	return !taking.failed;
 }
 
