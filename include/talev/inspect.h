@@ -52,8 +52,9 @@ struct talev_context_info {
 	size_t finalizers_pinned;  /* wait for a handler to return */
 };
 
-/* A copy of what the context holds, oldest source first within a kind. Owner's thread, also
- * inside handlers. NULL: ENOMEM. */
+/* A copy of what the context holds: descriptors by number, timers by deadline, signals as they
+ * were made, immediates as they were scheduled, children. Owner's thread, also inside handlers.
+ * NULL: ENOMEM. */
 struct talev_snapshot *talev_snapshot(TALLOC_CTX *mem_ctx, struct talev_context *ev);
 
 /* How many sources it has. */

@@ -66,8 +66,7 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 	}
 	life_leave(&frame);
 	if (there && src->life.state == TALEV_LIVE && src->kind->fired != NULL) {
-		src->kind->fired(src);
-		there = false;
+		there = src->kind->fired(src);
 	}
 	if (life->ev != NULL) {
 		core_trace(ev, TALEV_TRACE_AFTER_HANDLER, there ? src : NULL);
@@ -108,7 +107,9 @@ void core_immediate_unqueue(struct source *src)
 	if (src->place != PLACE_IMMEDIATE && src->place != PLACE_HELD) {
 		return;
 	}
-	core_trace(ev, TALEV_TRACE_DETACH, src);
+	if (src->life.state == TALEV_LIVE) {
+		core_trace(ev, TALEV_TRACE_DETACH, src);
+	}
 	source_unplace(src);
 	if (src->life.rec != NULL) {
 		/* Its finalizer needs a loop to run in. */

@@ -29,8 +29,8 @@ struct source_kind {
 	void (*destroy)(struct source *src);
 	/* Call the handler. */
 	void (*fire)(struct source *src, uint32_t flags, talev_time_t now);
-	/* The handler has returned and the source is still live. May free it. Optional. */
-	void (*fired)(struct source *src);
+	/* The handler has returned and the source is still live. False: this has freed it. Optional. */
+	bool (*fired)(struct source *src);
 	/* src->enabled has just changed. */
 	void (*enable)(struct source *src);
 	/* Fill in what is special to the kind. Optional. */

@@ -62,10 +62,12 @@ static void child_fire(struct source *src, uint32_t flags, talev_time_t now)
 	child->handler(src->ev, child, child->pid, status, src->private_data);
 }
 
-static void child_fired(struct source *src)
+static bool child_fired(struct source *src)
 {
-	if (child_of(src)->reaped)
-		talloc_free(src);
+	if (!child_of(src)->reaped)
+		return true;
+	talloc_free(src);
+	return false;
 }
 
 static void child_enable(struct source *src)

@@ -51,7 +51,7 @@ static void immediate_enable(struct source *src)
 
 static void immediate_describe(const struct source *src, struct talev_source_info *info)
 {
-	info->armed = src->enabled && src->place == PLACE_IMMEDIATE;
+	info->armed = src->place == PLACE_IMMEDIATE;
 }
 
 static const struct source_kind immediate_kind = {

@@ -36,6 +36,7 @@ struct talev_signal {
 	talev_signal_handler_t handler;
 	int signum;
 	bool wants_info;
+	bool holds;    /* the loop: there is something that may come */
 	unsigned seen; /* arrivals that it was told of, or that are not for it */
 	unsigned from; /* the position of the first siginfo that is for it */
 	int count;     /* for its handler */
@@ -55,6 +56,17 @@ static void see_all(struct talev_signal *se)
 	se->seen = atomic_load(&se->watched->sub.arrivals);
 	if (ring != NULL)
 		se->from = sigring_head(ring);
+}
+
+static void hold_loop(struct talev_signal *se, bool hold)
+{
+	if (se->holds == hold)
+		return;
+	se->holds = hold;
+	if (hold)
+		core_hold(se->src.ev);
+	else
+		core_release(se->src.ev);
 }
 
 static bool begin_walk(struct watched *watched, unsigned total, struct sigring *ring, unsigned head)
@@ -239,6 +251,7 @@ static int join(struct talev_signal *se, struct watched *watched)
 	se->watched = watched;
 	TAILQ_INSERT_TAIL(&watched->watchers, se, link);
 	see_all(se);
+	hold_loop(se, true);
 	return 0;
 }
 
@@ -252,6 +265,7 @@ static void leave(struct talev_signal *se)
 	if (se->wants_info)
 		atomic_fetch_sub(&watched->sub.want_info, 1);
 	se->watched = NULL;
+	hold_loop(se, false);
 }
 
 static void signal_disarm(struct source *src)
@@ -281,6 +295,7 @@ static void signal_fire(struct source *src, uint32_t flags, talev_time_t now)
 static void signal_enable(struct source *src)
 {
 	see_all(signal_of(src));
+	hold_loop(signal_of(src), src->enabled);
 }
 
 static void signal_describe(const struct source *src, struct talev_source_info *info)

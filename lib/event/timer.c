@@ -79,6 +79,9 @@ static void timer_fire(struct source *src, uint32_t flags, talev_time_t now)
 	struct talev_timer *te = timer_of(src);
 
 	(void)flags;
+	/* The wall clock may have been set back since it was seen to be due. */
+	if (now < te->deadline)
+		now = te->deadline;
 	te->missed = 0;
 	te->keep = false;
 	if (te->period > 0)
@@ -91,13 +94,15 @@ static void timer_fire(struct source *src, uint32_t flags, talev_time_t now)
 
 /* With its handler still on the stack further out, the timer belongs to that call: a nested loop
  * must not free what the outer handler goes on using. */
-static void timer_fired(struct source *src)
+static bool timer_fired(struct source *src)
 {
 	struct talev_timer *te = timer_of(src);
 
 	te->depth--;
-	if (te->depth == 0 && te->period == 0 && te->deadline == TALEV_NEVER && !te->keep)
-		talloc_free(te);
+	if (te->depth > 0 || te->period > 0 || te->deadline != TALEV_NEVER || te->keep)
+		return true;
+	talloc_free(te);
+	return false;
 }
 
 static void timer_enable(struct source *src)

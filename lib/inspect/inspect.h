@@ -8,4 +8,14 @@
 
 #include <talev/inspect.h>
 
+struct talev_snapshot {
+	struct talev_context_info context;
+	talev_time_t now[3]; /* indexed by enum talev_clock */
+	size_t count;
+	struct talev_source_info *sources; /* by kind */
+};
+
+/* "live", "closing", "finalized". */
+const char *inspect_state_name(enum talev_state state);
+
 #endif
