@@ -34,8 +34,8 @@ int talev_source_set_finalizer(void *source, unsigned flags, talev_finalizer_t f
  * then fn(ev, arg), then frees ptr. fn may be NULL. Owner's thread.
  * -1 and nothing changed: EINVAL, ESTALE ptr is being finalized, EBUSY ptr has talloc references,
  * ENOMEM. */
-int talev_finalize(struct talev_context *ev, void *ptr, unsigned flags, talev_finalizer_t fn,
-	void *arg);
+int talev_finalize(
+	struct talev_context *ev, void *ptr, unsigned flags, talev_finalizer_t fn, void *arg);
 
 #ifdef __cplusplus
 }

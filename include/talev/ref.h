@@ -16,7 +16,7 @@ struct talev_context;
 enum talev_ref_status {
 	TALEV_REF_IDLE,    /* no handler of it is executing */
 	TALEV_REF_RUNNING, /* its handler is executing, on whichever thread */
-	TALEV_REF_GONE,    /* it has been freed, finalized or cancelled, and no handler is executing */
+	TALEV_REF_GONE, /* it has been freed, finalized or cancelled, and no handler is executing */
 };
 
 /* A reference to source, which lives in ev or is an immediate that is only scheduled there. Owner's
@@ -39,12 +39,11 @@ enum talev_ref_status talev_ref_cancel(struct talev_ref *ref);
  * that handler; it is cancelled all the same. */
 int talev_ref_cancel_wait(struct talev_ref *ref);
 
-/* As talev_ref_cancel(), then in the loop of the source as talev_finalize(ev, source, flags, fn, arg):
- * frees it, with all below it. If it goes before that, fn runs all the same. fn may be NULL. Any
- * thread. -1, nothing changed and fn is not called: EALREADY this was called before; ESHUTDOWN its loop
- * is gone; EINVAL; ENOMEM. */
-int talev_ref_finalize(
-	struct talev_ref *ref, unsigned flags, talev_finalizer_t fn, void *arg);
+/* As talev_ref_cancel(), then in the loop of the source as talev_finalize(ev, source, flags, fn,
+ * arg): frees it, with all below it. If it goes before that, fn runs all the same. fn may be NULL.
+ * Any thread. -1, nothing changed and fn is not called: EALREADY this was called before; ESHUTDOWN
+ * its loop is gone; EINVAL; ENOMEM. */
+int talev_ref_finalize(struct talev_ref *ref, unsigned flags, talev_finalizer_t fn, void *arg);
 
 #ifdef __cplusplus
 }

@@ -194,7 +194,7 @@ static void forget(struct poll_backend *pb, int fd)
 }
 
 static int poll_modify(struct backend *be, int fd, uint32_t generation, uint32_t old_events,
-        uint32_t new_events, unsigned hints)
+	uint32_t new_events, unsigned hints)
 {
 	struct poll_backend *pb = self(be);
 	struct pollfd *entry = find(pb, fd);
@@ -268,7 +268,7 @@ static int collect(struct poll_backend *pb, int ready, struct backend_event *eve
 			continue;
 		}
 		events[reported++] = (struct backend_event){
-		        .fd = entry->fd, .generation = label->generation, .events = told};
+			.fd = entry->fd, .generation = label->generation, .events = told};
 		/* The last entry moves into its place, and is looked at next. */
 		if (told & BACKEND_CLOSED)
 			forget(pb, pb->fds[--pb->next].fd);
@@ -287,7 +287,7 @@ static talev_time_t until(talev_time_t deadline)
 }
 
 static int poll_wait(struct backend *be, const struct backend_deadlines *deadlines, bool block,
-        struct backend_event *events, int max)
+	struct backend_event *events, int max)
 {
 	struct poll_backend *pb = self(be);
 	talev_time_t timeout = 0;
@@ -324,9 +324,9 @@ static int poll_rebuild(struct backend *be)
 }
 
 const struct backend_ops backend_poll = {
-        .name = "poll",
-        .create = poll_create,
-        .modify = poll_modify,
-        .wait = poll_wait,
-        .rebuild = poll_rebuild,
+	.name = "poll",
+	.create = poll_create,
+	.modify = poll_modify,
+	.wait = poll_wait,
+	.rebuild = poll_rebuild,
 };

@@ -67,8 +67,8 @@ struct core_hook {
 	bool feeds; /* run() only queues: it is no unit of work, and does not remove hooks */
 	atomic_bool *pending;
 	bool (*ready)(struct core_hook *hook);
-	/* The loop is about to wait: from now on whoever brings work calls wake_post(). False: some is
-	 * there already. Optional: for who does not wake_post() always. */
+	/* The loop is about to wait: from now on whoever brings work calls wake_post(). False: some
+	 * is there already. Optional: for who does not wake_post() always. */
 	bool (*sleep)(struct core_hook *hook);
 	/* False as core_fire(). */
 	bool (*run)(struct talev_context *ev, struct core_hook *hook);

@@ -13,7 +13,8 @@ enum unit {
 };
 
 bool dispatch_hooks_pending(struct talev_context *ev);
-/* The loop is about to sleep: whoever brings work from now on has to wake it. False: it is there. */
+/* The loop is about to sleep: whoever brings work from now on has to wake it. False: it is there.
+ */
 bool dispatch_hooks_sleep(struct talev_context *ev);
 
 /* The first there is of: all that hooks have, one immediate, one due timer. */

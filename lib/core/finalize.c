@@ -35,9 +35,8 @@ static void finalize(struct talev_context *ev, void *ptr, struct life_list *list
 	life_bury(life, grave, ptr);
 	source_close_list(list, grave);
 	/* If the context itself is in the grave, no turn of its loop will come to it. */
-	if (life_seal(grave) && (now || life->ev == NULL || ev->closing)) {
+	if (life_seal(grave) && (now || life->ev == NULL || ev->closing))
 		life_run_now(grave);
-	}
 	life_unref(life);
 }
 
@@ -45,9 +44,8 @@ int core_finalize(struct talev_context *ev, void *ptr, struct life_rec *rec)
 {
 	struct life_list list;
 
-	if (!may_finalize(ev, ptr, 0) || source_list_below(ptr, &list) != 0) {
+	if (!may_finalize(ev, ptr, 0) || source_list_below(ptr, &list) != 0)
 		return -1;
-	}
 	finalize(ev, ptr, &list, rec, false);
 	return 0;
 }
@@ -63,9 +61,8 @@ int talev_finalize(
 	struct life_list list;
 	struct life_rec *grave;
 
-	if (!may_finalize(ev, ptr, flags) || source_list_below(ptr, &list) != 0) {
+	if (!may_finalize(ev, ptr, flags) || source_list_below(ptr, &list) != 0)
 		return -1;
-	}
 	grave = life_record(flags, fn, arg);
 	if (grave == NULL) {
 		free(list.objects);

@@ -29,7 +29,8 @@ struct source_kind {
 	void (*destroy)(struct source *src);
 	/* Call the handler. */
 	void (*fire)(struct source *src, uint32_t flags, talev_time_t now);
-	/* The handler has returned and the source is still live. False: this has freed it. Optional. */
+	/* The handler has returned and the source is still live. False: this has freed it.
+	 * Optional. */
 	bool (*fired)(struct source *src);
 	/* src->enabled has just changed. */
 	void (*enable)(struct source *src);
@@ -77,7 +78,7 @@ struct timer_source {
 struct fd_source {
 	struct source src;
 	struct slot *slot; /* NULL when not live */
-	int fd; /* -1 when it was found closed: nobody may close that number again */
+	int fd;            /* -1 when it was found closed: nobody may close that number again */
 	uint16_t flags;
 	bool internal; /* one of talev's own: does not keep a loop running, is not shown */
 	bool counted;  /* among the watchers that keep a loop running */

@@ -60,9 +60,8 @@ void life_guard_ref(struct life_guard *guard)
 
 void life_guard_unref(struct life_guard *guard)
 {
-	if (atomic_fetch_sub_explicit(&guard->refs, 1, memory_order_acq_rel) == 1) {
+	if (atomic_fetch_sub_explicit(&guard->refs, 1, memory_order_acq_rel) == 1)
 		free(guard);
-	}
 }
 
 struct life_object *life_guard_object(const struct life_guard *guard)
@@ -75,9 +74,8 @@ bool guard_enter(struct life_guard *guard)
 	unsigned word = atomic_load_explicit(&guard->word, memory_order_relaxed);
 
 	do {
-		if ((word & CANCELLED) != 0) {
+		if ((word & CANCELLED) != 0)
 			return false;
-		}
 	} while (!atomic_compare_exchange_weak_explicit(
 		&guard->word, &word, word + ONE, memory_order_acquire, memory_order_relaxed));
 	life_guard_ref(guard);
@@ -117,9 +115,8 @@ void life_guard_wait(struct life_guard *guard)
 	while (word >= ONE) {
 		if ((word & WAITED) == 0 &&
 			!atomic_compare_exchange_weak_explicit(&guard->word, &word, word | WAITED,
-				memory_order_acquire, memory_order_acquire)) {
+				memory_order_acquire, memory_order_acquire))
 			continue;
-		}
 		syscall(SYS_futex, &guard->word, FUTEX_WAIT_PRIVATE, word | WAITED, NULL, NULL, 0);
 		word = atomic_load_explicit(&guard->word, memory_order_acquire);
 	}

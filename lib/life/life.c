@@ -31,9 +31,8 @@ void life_ref(struct life *life)
 
 void life_unref(struct life *life)
 {
-	if (--life->refs == 0) {
+	if (--life->refs == 0)
 		free(life);
-	}
 }
 
 bool life_enter(struct life_frame *frame, struct life *life, struct life_object *object)
@@ -42,9 +41,8 @@ bool life_enter(struct life_frame *frame, struct life *life, struct life_object 
 
 	if (object != NULL && object->rec != NULL) {
 		guard = object->rec->guard;
-		if (guard != NULL && !guard_enter(guard)) {
+		if (guard != NULL && !guard_enter(guard))
 			return false;
-		}
 	}
 	frame->life = life;
 	frame->guard = guard;
@@ -58,11 +56,9 @@ void frames_take_guard(struct life_object *object, struct life_guard *guard)
 {
 	struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link) {
-		if (frame->object == object && guard_enter(guard)) {
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->object == object && guard_enter(guard))
 			frame->guard = guard;
-		}
-	}
 }
 
 void life_leave(struct life_frame *frame)
@@ -70,9 +66,8 @@ void life_leave(struct life_frame *frame)
 	struct life_rec *rec = frame->pin;
 
 	LIST_REMOVE(frame, link);
-	if (frame->guard != NULL) {
+	if (frame->guard != NULL)
 		guard_leave(frame->guard);
-	}
 	if (rec != NULL && --rec->pins == 0) {
 		rec->life->pinned--;
 		record_queue(rec);
@@ -83,11 +78,9 @@ bool life_running(const struct life_object *object)
 {
 	const struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link) {
-		if (frame->object == object) {
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->object == object)
 			return true;
-		}
-	}
 	return false;
 }
 
@@ -114,9 +107,8 @@ static void absorb(struct life_rec *grave, struct life_rec *old)
 
 static void pin_frame(struct life_frame *frame, struct life_rec *rec)
 {
-	if (frame->pin == rec) {
+	if (frame->pin == rec)
 		return;
-	}
 	if (frame->pin != NULL) {
 		absorb(rec, frame->pin);
 		return;
@@ -129,11 +121,9 @@ static void pin(struct life_object *object, struct life_rec *rec)
 {
 	struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link) {
-		if (frame->object == object) {
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->object == object)
 			pin_frame(frame, rec);
-		}
-	}
 }
 
 void life_close(struct life *life, struct life_object *object, struct life_rec *grave)
@@ -142,32 +132,27 @@ void life_close(struct life *life, struct life_object *object, struct life_rec *
 
 	if (object->state != TALEV_LIVE) {
 		/* Its finalizer is on its way already, but the memory is the grave's now. */
-		if (grave != NULL) {
+		if (grave != NULL)
 			pin(object, grave);
-		}
 		return;
 	}
 	object->state = rec != NULL || grave != NULL ? TALEV_CLOSING : TALEV_FINALIZED;
-	if (rec != NULL && rec->guard != NULL) {
+	if (rec != NULL && rec->guard != NULL)
 		life_guard_cancel(rec->guard);
-	}
 	if (grave != NULL) {
-		if (rec != NULL) {
+		if (rec != NULL)
 			record_adopt(grave, rec);
-		}
 		pin(object, grave);
 		return;
 	}
-	if (rec == NULL) {
+	if (rec == NULL)
 		return;
-	}
 	record_attach(rec, life);
 	pin(object, rec);
-	if (rec->pins > 0) {
+	if (rec->pins > 0)
 		life->pinned++;
-	} else {
+	else
 		record_queue(rec);
-	}
 }
 
 void life_forget(struct life_object *object)
@@ -175,17 +160,13 @@ void life_forget(struct life_object *object)
 	struct life_frame *frame;
 	struct life_list *list;
 
-	LIST_FOREACH (frame, &frames, link) {
-		if (frame->object == object) {
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->object == object)
 			frame->object = NULL;
-		}
-	}
 	LIST_FOREACH (list, &lists, link) {
-		for (size_t i = 0; i < list->count; i++) {
-			if (list->objects[i] == object) {
+		for (size_t i = 0; i < list->count; i++)
+			if (list->objects[i] == object)
 				list->objects[i] = NULL;
-			}
-		}
 	}
 	if (object->rec != NULL) {
 		if (object->rec->guard != NULL) {
@@ -201,11 +182,9 @@ void life_send_away(struct life_object *object)
 {
 	struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link) {
-		if (frame->object == object) {
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->object == object)
 			frame->object = NULL;
-		}
-	}
 }
 
 void life_after(struct life *life, struct life_rec *rec, struct life_guard *guard)
@@ -213,11 +192,9 @@ void life_after(struct life *life, struct life_rec *rec, struct life_guard *guar
 	struct life_frame *frame;
 
 	record_attach(rec, life);
-	LIST_FOREACH (frame, &frames, link) {
-		if (frame->guard == guard) {
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->guard == guard)
 			pin_frame(frame, rec);
-		}
-	}
 	life_seal(rec);
 }
 
@@ -225,11 +202,9 @@ bool life_guard_mine(const struct life_guard *guard)
 {
 	const struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link) {
-		if (frame->guard == guard) {
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->guard == guard)
 			return true;
-		}
-	}
 	return false;
 }
 

@@ -53,8 +53,7 @@ void life_ref(struct life *life);
 void life_unref(struct life *life);
 
 /* -1: EALREADY, ESTALE, ENOMEM. fn NULL on an object without a finalizer: 0. */
-int life_set_finalizer(
-	struct life_object *object, unsigned flags, talev_finalizer_t fn, void *arg);
+int life_set_finalizer(struct life_object *object, unsigned flags, talev_finalizer_t fn, void *arg);
 
 /* A handler of object begins (NULL: of nothing that can be closed). False: its guard says that it
  * must not, and there is no frame. */

@@ -42,9 +42,8 @@ static struct life_rec *record_of(struct life_object *object)
 {
 	if (object->rec == NULL) {
 		object->rec = life_record(0, NULL, NULL);
-		if (object->rec != NULL) {
+		if (object->rec != NULL)
 			object->rec->object = object;
-		}
 	}
 	return object->rec;
 }
@@ -53,18 +52,15 @@ struct life_guard *life_guard_get(struct life_object *object)
 {
 	struct life_rec *rec = record_of(object);
 
-	if (rec == NULL) {
+	if (rec == NULL)
 		return NULL;
-	}
 	if (rec->guard == NULL) {
 		rec->guard = guard_create(object);
-		if (rec->guard != NULL) {
+		if (rec->guard != NULL)
 			frames_take_guard(object, rec->guard);
-		}
 	}
-	if (rec->guard != NULL) {
+	if (rec->guard != NULL)
 		life_guard_ref(rec->guard);
-	}
 	return rec->guard;
 }
 
@@ -85,13 +81,11 @@ int life_set_finalizer(struct life_object *object, unsigned flags, talev_finaliz
 		errno = EALREADY;
 		return -1;
 	}
-	if (fn == NULL) {
+	if (fn == NULL)
 		return 0;
-	}
 	rec = record_of(object);
-	if (rec == NULL) {
+	if (rec == NULL)
 		return -1;
-	}
 	rec->fn = fn;
 	rec->arg = arg;
 	rec->flags = flags;
@@ -131,13 +125,11 @@ static void call(struct life *life, const struct life_rec *rec)
 {
 	struct life_frame frame;
 
-	if (rec->fn == NULL) {
+	if (rec->fn == NULL)
 		return;
-	}
 	if ((rec->flags & TALEV_FINALIZE_NOT_IN_CHILD) != 0 &&
-		rec->fork_generation != base_fork_generation()) {
+		rec->fork_generation != base_fork_generation())
 		return;
-	}
 	(void)life_enter(&frame, life, NULL);
 	rec->fn(life->ev, rec->arg);
 	life_leave(&frame);
@@ -153,23 +145,20 @@ static void run(struct life *life, struct life_rec *rec)
 		TAILQ_REMOVE(&rec->children, child, link);
 		run(life, child);
 	}
-	if (!after) {
+	if (!after)
 		call(life, rec);
-	}
 	if (rec->object != NULL) {
 		rec->object->state = TALEV_FINALIZED;
 		rec->object->rec = NULL;
 	}
-	if (rec->guard != NULL) {
+	if (rec->guard != NULL)
 		guard_forget(rec->guard);
-	}
 	if (rec->grave) {
 		talloc_free_children(rec);
 		atomic_fetch_sub_explicit(&graves, 1, memory_order_relaxed);
 	}
-	if (after) {
+	if (after)
 		call(life, rec);
-	}
 	talloc_free(rec);
 }
 
@@ -221,13 +210,11 @@ void life_run_now(struct life_rec *grave)
 
 bool life_buried(const void *ptr)
 {
-	if (atomic_load_explicit(&graves, memory_order_relaxed) == 0) {
+	if (atomic_load_explicit(&graves, memory_order_relaxed) == 0)
 		return false;
-	}
 	while (ptr != NULL) {
-		if (talloc_get_name(ptr) == grave_name) {
+		if (talloc_get_name(ptr) == grave_name)
 			return true;
-		}
 		ptr = talloc_parent(ptr);
 	}
 	return false;

@@ -15,7 +15,7 @@ struct life_rec {
 	unsigned fork_generation;
 	unsigned pins;
 	bool grave;
-	struct life_guard *guard; /* of the object, until it is forgotten */
+	struct life_guard *guard;   /* of the object, until it is forgotten */
 	struct life_queue children; /* of a grave, in the order they run */
 };
 

@@ -198,8 +198,7 @@ void command_run(struct daemon *d, struct client *c, char *line)
 		client_error(c, "usage: %s %s", command->name, command->arguments);
 		return;
 	}
-	for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
+	for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++)
 		if (strcmp(words[0], runs[i].name) == 0)
 			runs[i].run(d, c, count, words);
-	}
 }

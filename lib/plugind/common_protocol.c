@@ -22,10 +22,9 @@ const struct common_command *common_command_find(const char *name)
 {
 	const struct common_command *command;
 
-	for (command = common_commands; command->name; command++) {
+	for (command = common_commands; command->name; command++)
 		if (strcmp(command->name, name) == 0)
 			return command;
-	}
 	return NULL;
 }
 

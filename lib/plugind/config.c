@@ -152,10 +152,9 @@ static void parse(struct parser *parser)
 		mistake(parser, 0, "%s", strerror(ENOMEM));
 	if (!parser->settings)
 		return;
-	TAILQ_FOREACH (option, &parser->settings->options, link) {
+	TAILQ_FOREACH (option, &parser->settings->options, link)
 		if (settings_apply(parser->config, option, error, sizeof(error)) == -1)
 			mistake(parser, option->line, "%s", error);
-	}
 }
 
 /* Not realpath(3): a symbolic link is looked at again each time. */
@@ -226,10 +225,9 @@ struct config_section *config_find(const struct config *config, const char *name
 {
 	struct config_section *section;
 
-	TAILQ_FOREACH (section, &config->sections, link) {
+	TAILQ_FOREACH (section, &config->sections, link)
 		if (strcmp(section->name, name) == 0)
 			return section;
-	}
 	return NULL;
 }
 
@@ -237,10 +235,9 @@ struct config_option *config_option(const struct config_section *section, const 
 {
 	struct config_option *option;
 
-	TAILQ_FOREACH (option, &section->options, link) {
+	TAILQ_FOREACH (option, &section->options, link)
 		if (strcmp(option->key, key) == 0)
 			return option;
-	}
 	return NULL;
 }
 

@@ -63,11 +63,13 @@ int host_open(struct plugin *p)
 		return -1;
 	p->tree->plugin = p;
 	talloc_set_destructor(p->tree, tree_keep);
+	p->private_data = NULL;
 	p->host = (struct talev_plugin_host){
 		.size = sizeof(p->host),
 		.name = p->name,
 		.ev = p->daemon->ev,
 		.mem_ctx = p->tree,
+		.private_data = &p->private_data,
 		.option = host_option,
 		.log = host_log,
 	};

@@ -15,10 +15,9 @@ struct plugin *plugin_find(const struct daemon *d, const char *name)
 {
 	struct plugin *p;
 
-	TAILQ_FOREACH (p, &d->plugins, link) {
+	TAILQ_FOREACH (p, &d->plugins, link)
 		if (strcmp(p->name, name) == 0)
 			return p;
-	}
 	return NULL;
 }
 
@@ -44,10 +43,9 @@ bool plugin_any_busy(const struct daemon *d)
 {
 	struct plugin *p;
 
-	TAILQ_FOREACH (p, &d->plugins, link) {
+	TAILQ_FOREACH (p, &d->plugins, link)
 		if (busy(p))
 			return true;
-	}
 	return false;
 }
 

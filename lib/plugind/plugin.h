@@ -37,6 +37,7 @@ struct plugin {
 	struct module module;
 	struct plugin_tree *tree; /* host.mem_ctx */
 	struct talev_plugin_host host;
+	void *private_data;     /* the plugin's */
 	struct waiters closers; /* want to know when it is gone */
 	struct waiters loaders; /* want to know how loading it again ends */
 	bool complete;          /* its init succeeded */

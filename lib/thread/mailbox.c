@@ -54,9 +54,8 @@ int mailbox_send(struct mailbox *mb, struct core_post *post)
 		post->next = found == ASLEEP ? NULL : found;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&mb->word, &found, post, memory_order_acq_rel, memory_order_relaxed));
-	if (found == ASLEEP) {
+	if (found == ASLEEP)
 		wake_post(mb->wake);
-	}
 	return 0;
 }
 
@@ -66,9 +65,8 @@ static void append(struct mailbox *mb, struct core_post *post)
 	struct core_post *oldest = NULL;
 	struct core_post *newest = post;
 
-	if (post == EMPTY || post == ASLEEP) {
+	if (post == EMPTY || post == ASLEEP)
 		return;
-	}
 	while (post != NULL) {
 		struct core_post *before = post->next;
 
@@ -89,13 +87,11 @@ static struct core_post *take(struct mailbox *mb)
 {
 	struct core_post *post = mb->first;
 
-	if (post == NULL) {
+	if (post == NULL)
 		return NULL;
-	}
 	mb->first = post->next;
-	if (mb->first == NULL) {
+	if (mb->first == NULL)
 		mb->last = &mb->first;
-	}
 	post->next = NULL;
 	return post;
 }
@@ -113,12 +109,11 @@ static bool go_to_sleep(struct core_hook *hook)
 	struct mailbox *mb = mailbox_of(hook);
 	struct core_post *found = EMPTY;
 
-	if (mb->first != NULL) {
+	if (mb->first != NULL)
 		return false;
-	}
 	return atomic_compare_exchange_strong_explicit(
 		       &mb->word, &found, ASLEEP, memory_order_acq_rel, memory_order_acquire) ||
-		found == ASLEEP;
+	       found == ASLEEP;
 }
 
 static bool run(struct talev_context *ev, struct core_hook *hook)
@@ -130,9 +125,8 @@ static bool run(struct talev_context *ev, struct core_hook *hook)
 	/* What a lost message's function does may close the context, and with it this mailbox. */
 	mailbox_ref(mb);
 	collect(mb);
-	while (mb->ev != NULL && (post = take(mb)) != NULL) {
+	while (mb->ev != NULL && (post = take(mb)) != NULL)
 		post->ops->deliver(ev, post);
-	}
 	open = mb->ev != NULL;
 	mailbox_unref(mb);
 	return open;
@@ -156,9 +150,8 @@ static void close_box(struct talev_context *ev, struct core_hook *hook)
 
 	append(mb, atomic_exchange_explicit(&mb->word, CLOSED, memory_order_acq_rel));
 	mb->ev = NULL;
-	while ((post = take(mb)) != NULL) {
+	while ((post = take(mb)) != NULL)
 		post->ops->drop(ev, post);
-	}
 	mailbox_unref(mb);
 }
 
@@ -197,14 +190,12 @@ struct mailbox *mailbox_get(struct talev_context *ev)
 	struct core_hook *hook;
 	struct mailbox *mb;
 
-	if (core_usable(ev) == NULL) {
+	if (core_usable(ev) == NULL)
 		return NULL;
-	}
 	hook = core_hook_find(ev, run);
 	mb = hook != NULL ? mailbox_of(hook) : mailbox_create(ev);
-	if (mb != NULL) {
+	if (mb != NULL)
 		mailbox_ref(mb);
-	}
 	return mb;
 }
 
@@ -230,15 +221,13 @@ void mailbox_withdraw(struct mailbox *mb, struct core_post *post)
 {
 	struct core_post **link;
 
-	if (mb->ev != NULL) {
+	if (mb->ev != NULL)
 		collect(mb);
-	}
 	for (link = &mb->first; *link != NULL; link = &(*link)->next) {
 		if (*link == post) {
 			*link = post->next;
-			if (mb->last == &post->next) {
+			if (mb->last == &post->next)
 				mb->last = link;
-			}
 			post->next = NULL;
 			return;
 		}

@@ -27,7 +27,8 @@ struct talev_context *mailbox_context(const struct mailbox *mb);
 /* Takes a post back that has been sent and not delivered. Owner. */
 void mailbox_withdraw(struct mailbox *mb, struct core_post *post);
 
-/* The ops of immediates on their way here, which must know the mailbox: threaded.c fills them in. */
+/* The ops of immediates on their way here, which must know the mailbox: threaded.c fills them in.
+ */
 struct core_post_ops *mailbox_immediate_ops(struct mailbox *mb);
 struct mailbox *mailbox_of_immediate(const struct core_post *post);
 

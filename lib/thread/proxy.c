@@ -81,9 +81,8 @@ static struct message *message_of(struct source *src)
 
 static void tell_lost(struct message *msg)
 {
-	if (msg->lost != NULL) {
+	if (msg->lost != NULL)
 		msg->lost(msg->src.private_data, msg->lost_private);
-	}
 }
 
 static void message_disarm(struct source *src)
@@ -159,17 +158,15 @@ static struct talev_thread_proxy *proxy_of(struct source *src)
 
 static void proxy_disarm(struct source *src)
 {
-	if (proxy_of(src)->channel != NULL) {
+	if (proxy_of(src)->channel != NULL)
 		atomic_store_explicit(&proxy_of(src)->channel->closed, true, memory_order_release);
-	}
 	core_release(src->ev);
 }
 
 static void proxy_destroy(struct source *src)
 {
-	if (proxy_of(src)->channel != NULL) {
+	if (proxy_of(src)->channel != NULL)
 		channel_unref(proxy_of(src)->channel);
-	}
 }
 
 static const struct source_kind proxy_kind = {
@@ -184,13 +181,11 @@ struct talev_thread_proxy *_talev_thread_proxy_create(
 {
 	struct talev_thread_proxy *tp;
 
-	if (core_usable(ev) == NULL) {
+	if (core_usable(ev) == NULL)
 		return NULL;
-	}
 	tp = source_create(ev, mem_ctx, sizeof(*tp), &proxy_kind, NULL, where);
-	if (tp == NULL) {
+	if (tp == NULL)
 		return NULL;
-	}
 	core_hold(ev);
 	tp->channel = channel_create(ev);
 	if (tp->channel == NULL) {
@@ -209,9 +204,8 @@ struct talev_thread_proxy *_talev_thread_proxy_attach(
 	struct talev_thread_proxy *handle;
 
 	handle = source_create(NULL, mem_ctx, sizeof(*handle), &proxy_kind, NULL, where);
-	if (handle != NULL) {
+	if (handle != NULL)
 		handle->channel = channel_ref(tp->channel);
-	}
 	return handle;
 }
 
@@ -234,21 +228,18 @@ static void look_at(const void *ptr, int depth, int max_depth, int is_ref, void 
 
 	(void)depth;
 	(void)max_depth;
-	if (is_ref || talloc_reference_count(ptr) > 0 || !source_may_leave(ptr)) {
+	if (is_ref || talloc_reference_count(ptr) > 0 || !source_may_leave(ptr))
 		*may_cross = false;
-	}
 }
 
 static bool may_cross(const void *ptr)
 {
 	bool may = true;
 
-	if (ptr != NULL) {
+	if (ptr != NULL)
 		talloc_report_depth_cb(ptr, 0, -1, look_at, &may);
-	}
-	if (!may) {
+	if (!may)
 		errno = EINVAL;
-	}
 	return may;
 }
 
@@ -258,9 +249,8 @@ static struct message *message_create(const struct talev_thread_proxy *tp,
 	struct message *msg;
 
 	msg = source_create(NULL, NULL, sizeof(*msg), &message_kind, data, where);
-	if (msg == NULL) {
+	if (msg == NULL)
 		return NULL;
-	}
 	msg->post.ops = &message_ops;
 	msg->channel = channel_ref(tp->channel);
 	msg->handler = handler;
@@ -276,16 +266,13 @@ static int send_message(
 	void *data_parent = data != NULL ? talloc_parent(data) : NULL;
 
 	msg->im = talloc_steal(msg, im);
-	if (data != NULL) {
+	if (data != NULL)
 		talloc_steal(msg, data);
-	}
-	if (mailbox_send(mb, &msg->post) == 0) {
+	if (mailbox_send(mb, &msg->post) == 0)
 		return 0;
-	}
 	talloc_steal(im_parent, im);
-	if (data != NULL) {
+	if (data != NULL)
 		talloc_steal(data_parent, data);
-	}
 	talloc_free(msg);
 	errno = ESHUTDOWN;
 	return -1;
@@ -306,16 +293,13 @@ int _talev_thread_proxy_schedule(struct talev_thread_proxy *tp, struct talev_imm
 		errno = ESHUTDOWN;
 		return -1;
 	}
-	if (talev_cancel_immediate(*im) != 0 || !may_cross(*im) || !may_cross(tree)) {
+	if (talev_cancel_immediate(*im) != 0 || !may_cross(*im) || !may_cross(tree))
 		return -1;
-	}
 	msg = message_create(tp, handler, tree, where);
-	if (msg == NULL || send_message(msg, *im, tree, tp->channel->mb) != 0) {
+	if (msg == NULL || send_message(msg, *im, tree, tp->channel->mb) != 0)
 		return -1;
-	}
 	*im = NULL;
-	if (data != NULL) {
+	if (data != NULL)
 		*data = NULL;
-	}
 	return 0;
 }

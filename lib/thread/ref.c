@@ -46,9 +46,8 @@ static struct source *source_of(const struct target *target)
 {
 	struct life_object *object = life_guard_object(target->guard);
 
-	return object != NULL
-		? (struct source *)((char *)object - offsetof(struct source, life))
-		: NULL;
+	return object != NULL ? (struct source *)((char *)object - offsetof(struct source, life))
+			      : NULL;
 }
 
 static struct target *target_of_cancel(struct core_post *post)
@@ -67,9 +66,8 @@ static void deliver_cancel(struct talev_context *ev, struct core_post *post)
 	struct source *src = source_of(target);
 
 	(void)ev;
-	if (src != NULL) {
+	if (src != NULL)
 		source_close(src, NULL);
-	}
 	target_unref(target);
 }
 
@@ -87,9 +85,8 @@ static void deliver_finalize(struct talev_context *ev, struct core_post *post)
 	target->rec = NULL;
 	if (src == NULL || core_finalize(ev, src, rec) != 0) {
 		/* It went before, or goes with a tree that somebody else finalizes. */
-		if (src != NULL) {
+		if (src != NULL)
 			source_close(src, NULL);
-		}
 		core_after(ev, rec, target->guard);
 	}
 	target_unref(target);
@@ -149,9 +146,8 @@ struct talev_ref *talev_ref_create(struct talev_context *ev, TALLOC_CTX *mem_ctx
 	struct target *target;
 	struct talev_ref *ref;
 
-	if (src == NULL || core_usable(ev) == NULL) {
+	if (src == NULL || core_usable(ev) == NULL)
 		return NULL;
-	}
 	if (src->life.state != TALEV_LIVE) {
 		errno = ESTALE;
 		return NULL;
@@ -161,9 +157,8 @@ struct talev_ref *talev_ref_create(struct talev_context *ev, TALLOC_CTX *mem_ctx
 		return NULL;
 	}
 	target = target_create(ev, src);
-	if (target == NULL) {
+	if (target == NULL)
 		return NULL;
-	}
 	ref = handle_create(mem_ctx != NULL ? mem_ctx : ev, target);
 	target_unref(target);
 	return ref;
@@ -176,9 +171,8 @@ struct talev_ref *talev_ref_attach(TALLOC_CTX *mem_ctx, const struct talev_ref *
 
 static enum talev_ref_status status_of(unsigned word)
 {
-	if ((word & LIFE_GUARD_RUNNING) != 0) {
+	if ((word & LIFE_GUARD_RUNNING) != 0)
 		return TALEV_REF_RUNNING;
-	}
 	return (word & LIFE_GUARD_CANCELLED) != 0 ? TALEV_REF_GONE : TALEV_REF_IDLE;
 }
 
@@ -190,22 +184,19 @@ enum talev_ref_status talev_ref_get_status(const struct talev_ref *ref)
 /* Whoever cancels first sends the post. */
 static void send_cancel(struct target *target)
 {
-	if (atomic_exchange_explicit(&target->cancel_sent, true, memory_order_relaxed)) {
+	if (atomic_exchange_explicit(&target->cancel_sent, true, memory_order_relaxed))
 		return;
-	}
 	target_ref(target);
-	if (mailbox_send(target->mb, &target->cancel) != 0) {
+	if (mailbox_send(target->mb, &target->cancel) != 0)
 		target_unref(target);
-	}
 }
 
 enum talev_ref_status talev_ref_cancel(struct talev_ref *ref)
 {
 	unsigned before = life_guard_cancel(ref->target->guard);
 
-	if ((before & LIFE_GUARD_CANCELLED) == 0) {
+	if ((before & LIFE_GUARD_CANCELLED) == 0)
 		send_cancel(ref->target);
-	}
 	return status_of(before);
 }
 
@@ -232,9 +223,8 @@ int talev_ref_finalize(struct talev_ref *ref, unsigned flags, talev_finalizer_t 
 		return -1;
 	}
 	rec = life_record(flags, fn, arg);
-	if (rec == NULL) {
+	if (rec == NULL)
 		return -1;
-	}
 	if (atomic_exchange_explicit(&target->finalize_sent, true, memory_order_acq_rel)) {
 		life_discard(rec);
 		errno = EALREADY;

@@ -23,9 +23,8 @@ static void threaded_disarm(struct source *src)
 
 static void threaded_destroy(struct source *src)
 {
-	if (threaded_of(src)->mb != NULL) {
+	if (threaded_of(src)->mb != NULL)
 		mailbox_unref(threaded_of(src)->mb);
-	}
 }
 
 static const struct source_kind threaded_kind = {
@@ -67,13 +66,11 @@ struct talev_threaded_context *_talev_threaded_context_create(
 {
 	struct talev_threaded_context *tctx;
 
-	if (core_usable(ev) == NULL) {
+	if (core_usable(ev) == NULL)
 		return NULL;
-	}
 	tctx = source_create(ev, mem_ctx, sizeof(*tctx), &threaded_kind, NULL, where);
-	if (tctx == NULL) {
+	if (tctx == NULL)
 		return NULL;
-	}
 	core_hold(ev);
 	tctx->mb = mailbox_get(ev);
 	if (tctx->mb == NULL) {

@@ -125,14 +125,13 @@ static char *next_word(char **text)
 	from = *text + strspn(*text, " \t");
 	if (*from == '\0')
 		return NULL;
-	for (word = to = from; *from && (quote || !strchr(" \t", *from)); from++) {
+	for (word = to = from; *from && (quote || !strchr(" \t", *from)); from++)
 		if (*from == quote)
 			quote = '\0';
 		else if (!quote && (*from == '"' || *from == '\''))
 			quote = *from;
 		else
 			*to++ = *from;
-	}
 	*text = *from ? from + 1 : from;
 	*to = '\0';
 	return word;

@@ -40,10 +40,9 @@ static talev_time_t period_parse(const char *text)
 
 	if (unit == text || number < 1 || number > 1000000)
 		return -1;
-	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		if (strcmp(unit, units[i].unit) == 0)
 			return number * units[i].ns;
-	}
 	return -1;
 }
 
@@ -71,25 +70,17 @@ static int ticker_init(const struct talev_plugin_host *host)
 	ticker->timer = talev_add_ticker(host->ev, ticker, period, tick, ticker);
 	if (!ticker->timer)
 		return errno;
+	*host->private_data = ticker;
 	return 0;
-}
-
-static void find(const void *chunk, int depth, int max_depth, int is_reference, void *found)
-{
-	(void)max_depth;
-	if (depth == 1 && !is_reference)
-		*(struct ticker **)found = talloc_get_type(chunk, struct ticker);
 }
 
 static int ticker_reload(const struct talev_plugin_host *host)
 {
 	talev_time_t period = period_option(host);
-	struct ticker *ticker = NULL;
+	struct ticker *ticker = *host->private_data;
 
 	if (period == -1)
 		return EINVAL;
-	/* Not in a static variable: two sections may have the same file. */
-	talloc_report_depth_cb(host->mem_ctx, 0, 2, find, &ticker);
 	return talev_timer_set_period(ticker->timer, period) == 0 ? 0 : errno;
 }
 
