@@ -136,7 +136,7 @@ void life_close(struct life *life, struct life_object *object, struct life_rec *
 			pin(object, grave);
 		return;
 	}
-	object->state = rec != NULL || grave != NULL ? TALEV_CLOSING : TALEV_FINALIZED;
+	object->state = TALEV_CLOSING;
 	if (rec != NULL && rec->guard != NULL)
 		life_guard_cancel(rec->guard);
 	if (grave != NULL) {
