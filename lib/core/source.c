@@ -159,7 +159,7 @@ static void close_without_context(struct source *src, struct life_rec *grave)
 		life_close(frame->life, &src->life, NULL);
 		return;
 	}
-	life = life_create(NULL);
+	life = life_create(NULL, NULL);
 	if (life == NULL) {
 		base_log(TALEV_LOG_ERROR, "no memory to run the finalizer of %s (%s)", src->where,
 			source_location(src));
