@@ -58,10 +58,9 @@ static struct crowd *gather(talev_fd_handler_t handler, bool blocking)
 
 static int who(struct crowd *crowd, struct talev_fd *fde)
 {
-	for (int i = 0; i < CROWD; i++) {
+	for (int i = 0; i < CROWD; i++)
 		if (crowd->fde[i] == fde)
 			return i;
-	}
 	fail_msg("an unknown watcher was called");
 	return -1;
 }
@@ -210,10 +209,9 @@ static void free_others(struct talev_context *ev, struct talev_fd *fde, uint16_t
 	struct crowd *crowd = arg;
 
 	serve(ev, fde, flags, arg);
-	for (int i = 0; i < CROWD; i++) {
+	for (int i = 0; i < CROWD; i++)
 		if (crowd->fde[i] && crowd->fde[i] != fde)
 			TALLOC_FREE(crowd->fde[i]);
-	}
 }
 
 static void watcher_freed_in_the_batch_is_not_called(void **state)

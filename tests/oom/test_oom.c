@@ -334,10 +334,9 @@ static void fail_each(try_fn try)
 		oom.pid = test_spawn(0, &release);
 	/* What the process allocates once is no leak. */
 	(void)fail_one(&oom, try, 1000000, false);
-	for (int for_good = 0; for_good < 2; for_good++) {
+	for (int for_good = 0; for_good < 2; for_good++)
 		for (unsigned long n = 1; fail_one(&oom, try, n, for_good); n++)
 			assert_true(n < 1000);
-	}
 	close(oom.fds[0]);
 	close(oom.fds[1]);
 	if (try == try_child) {

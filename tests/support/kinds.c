@@ -73,10 +73,9 @@ static void on_child(
 
 static int put_away(struct thing *thing)
 {
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 2; i++)
 		if (thing->fds[i] >= 0)
 			close(thing->fds[i]);
-	}
 	if (thing->release >= 0)
 		close(thing->release);
 	if (thing->pid > 0)
