@@ -8,6 +8,8 @@
 #include <talev/log.h>
 #include <talev/loop.h>
 #include <talev/plugin.h>
+#include <talev/proxy.h>
+#include <talev/ref.h>
 #include <talev/signal.h>
 #include <talev/sim.h>
 #include <talev/source.h>

@@ -35,13 +35,14 @@ const char *talev_context_get_backend(const struct talev_context *ev);
 
 /* For a child of fork(2) that wants nothing of its parent's events: every source goes inert, its
  * finalizer runs, the kernel's objects are made anew and are this process's own. Close functions
- * of descriptors are not called. -1: ENOMEM, EMFILE, ENFILE; the context is empty then and can
- * only be freed or re-initialised again. */
+ * of descriptors are not called. Without this call a child that uses the context goes on with all
+ * its sources, on kernel objects of its own. -1: ENOMEM, EMFILE, ENFILE; the context is empty then
+ * and can only be freed or re-initialised again. EINVAL, ESHUTDOWN: nothing changed. */
 int talev_re_initialise(struct talev_context *ev);
 
 /* A descriptor that polls readable whenever a turn has something to do; from now on interest
  * changes reach the kernel at once. The context keeps owning it. -1: EOPNOTSUPP by this backend;
- * ENOMEM, EMFILE. */
+ * ESHUTDOWN; ENOMEM, EMFILE. */
 int talev_context_get_fd(struct talev_context *ev);
 
 /* True: tevent's exact order and no bounded shares: immediates go before timers go before

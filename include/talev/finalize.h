@@ -11,10 +11,11 @@ extern "C" {
 struct talev_context;
 
 /* Runs once, when no handler of the object can be executing. ev is NULL when the context was
- * freed inside one of its own handlers and is gone. */
+ * freed inside one of its own handlers and is gone, and for an immediate that never had one. */
 typedef void (*talev_finalizer_t)(struct talev_context *ev, void *arg);
 
-/* Run it before talev_finalize() returns if no handler of the objects is on the stack. */
+/* Run it before talev_finalize() returns if no handler of the objects is on the stack. So it is
+ * without this flag only if ev itself is among them: no turn of its loop will come. */
 #define TALEV_FINALIZE_NOW 0x1u
 /* Call fn after the memory went, not before: all destructors below ptr have run by then. arg
  * must not lie in it. For dlclose(3). */
@@ -33,8 +34,8 @@ int talev_source_set_finalizer(void *source, unsigned flags, talev_finalizer_t f
  * then fn(ev, arg), then frees ptr. fn may be NULL. Owner's thread.
  * -1 and nothing changed: EINVAL, ESTALE ptr is being finalized, EBUSY ptr has talloc references,
  * ENOMEM. */
-int talev_finalize(struct talev_context *ev, void *ptr, unsigned flags, talev_finalizer_t fn,
-	void *arg);
+int talev_finalize(
+	struct talev_context *ev, void *ptr, unsigned flags, talev_finalizer_t fn, void *arg);
 
 #ifdef __cplusplus
 }

@@ -18,8 +18,7 @@ typedef void (*talev_immediate_handler_t)(
 
 /* An idle immediate, tied to no context until it is scheduled. NULL: ENOMEM. */
 struct talev_immediate *_talev_create_immediate(TALLOC_CTX *mem_ctx, const char *where);
-#define talev_create_immediate(mem_ctx)                                                            \
-	_talev_create_immediate(mem_ctx, TALEV_WHERE(immediate))
+#define talev_create_immediate(mem_ctx) _talev_create_immediate(mem_ctx, TALEV_WHERE(immediate))
 
 /* Runs handler in the loop of ev, before any timer or descriptor, first scheduled first run. An
  * earlier schedule of im, in whichever context, is replaced, and im goes to the tail. Allocates

@@ -24,12 +24,12 @@ struct talev_source_info {
 	const char *location;
 	enum talev_state state;
 	bool enabled;
-	bool armed;   /* could run: enabled, with flags, a deadline, or scheduled */
-	bool running; /* its handler is on the stack */
-	int fd;         /* fd: the descriptor, else -1 */
-	uint16_t flags; /* fd: what is asked for */
-	int signum;     /* signal: the number, else 0 */
-	pid_t pid;      /* child: the process, else 0 */
+	bool armed;             /* could run: enabled, with flags, a deadline, or scheduled */
+	bool running;           /* its handler is on the stack */
+	int fd;                 /* fd: the descriptor, else -1 */
+	uint16_t flags;         /* fd: what is asked for */
+	int signum;             /* signal: the number, else 0 */
+	pid_t pid;              /* child: the process, else 0 */
 	enum talev_clock clock; /* timer: its clock */
 	talev_time_t deadline;  /* timer: when it runs, else TALEV_NEVER */
 	talev_time_t period;    /* timer: 0 for a one-shot */
@@ -48,8 +48,8 @@ struct talev_context_info {
 	uint64_t turns;
 	uint64_t waits;
 	uint64_t handlers;
-	size_t finalizers_ready;   /* will run in the next phase */
-	size_t finalizers_pinned;  /* wait for a handler to return */
+	size_t finalizers_ready;  /* will run in the next phase */
+	size_t finalizers_pinned; /* wait for a handler to return */
 };
 
 /* A copy of what the context holds: descriptors by number, timers by deadline, signals as they

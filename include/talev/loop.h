@@ -13,7 +13,7 @@ extern "C" {
 struct talev_context;
 
 /* All of these are for the owner's thread and return 0, or -1 with errno:
- * ENOENT   nothing is left that could ever happen (once, nowait)
+ * ENOENT   nothing is left that could ever happen (once, nowait, until)
  * ELOOP    called inside a handler without talev_loop_allow_nesting(); the outer loop goes on
  * ESHUTDOWN the context was freed, or finalized, meanwhile: do not touch it again
  * or the errno of the kernel's wait, or of an interest change that the kernel refused: it stays
@@ -33,7 +33,7 @@ int _talev_loop_nowait(struct talev_context *ev, const char *location);
 int _talev_loop_wait(struct talev_context *ev, const char *location);
 #define talev_loop_wait(ev) _talev_loop_wait(ev, __location__)
 
-/* Runs until finished(private_data) says true, which is asked before each turn, or
+/* Runs until finished(private_data) says true, which is asked before each unit of work, or
  * talev_loop_break() was called. -1: ENOENT no event is left and it is not finished. */
 int _talev_loop_until(struct talev_context *ev, bool (*finished)(void *private_data),
 	void *private_data, const char *location);
@@ -44,7 +44,8 @@ int _talev_loop_until(struct talev_context *ev, bool (*finished)(void *private_d
  * current handler. Sticky: with none running, the next call returns 0 at once. */
 void talev_loop_break(struct talev_context *ev);
 
-/* True from talev_loop_break() until the next outermost loop call begins. */
+/* True from talev_loop_break() on, also after the call that it ended, until another outermost
+ * loop call begins. */
 bool talev_loop_broken(const struct talev_context *ev);
 
 /* From now on handlers may call the loops of this context. */

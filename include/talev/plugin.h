@@ -21,10 +21,14 @@ struct talev_context;
 /* What the daemon gives a plugin. Read size before fields that came later. */
 struct talev_plugin_host {
 	size_t size;
-	const char *name;           /* of the section in talevd.conf(5) */
-	struct talev_context *ev;   /* the daemon's; the plugin never frees it */
-	TALLOC_CTX *mem_ctx;        /* the plugin's own tree; all it makes goes below */
-	/* The value of a key in the plugin's section, or NULL. Valid until init or reload returns. */
+	const char *name;         /* of the section in talevd.conf(5) */
+	struct talev_context *ev; /* the daemon's; the plugin never frees it */
+	TALLOC_CTX *mem_ctx;      /* the plugin's own tree; all it makes goes below */
+	/* Where the plugin may keep a pointer of its own, for reload: *host->private_data. NULL at
+	 * first. A static variable would be shared by all sections with the same file. */
+	void **private_data;
+	/* The value of a key in the plugin's section, or NULL. Valid until init or reload
+	 * returns. */
 	const char *(*option)(const struct talev_plugin_host *host, const char *key);
 	/* One line into the daemon's log, prefixed with the plugin's name. */
 	void (*log)(const struct talev_plugin_host *host, enum talev_log_level level,

@@ -28,7 +28,8 @@ typedef void (*talev_signal_handler_t)(struct talev_context *ev, struct talev_si
 struct talev_signal *_talev_add_signal(struct talev_context *ev, TALLOC_CTX *mem_ctx, int signum,
 	int sa_flags, talev_signal_handler_t handler, void *private_data, const char *where);
 #define talev_add_signal(ev, mem_ctx, signum, sa_flags, handler, private_data)                     \
-	_talev_add_signal(ev, mem_ctx, signum, sa_flags, handler, private_data, TALEV_WHERE(handler))
+	_talev_add_signal(                                                                         \
+		ev, mem_ctx, signum, sa_flags, handler, private_data, TALEV_WHERE(handler))
 
 /* The number that is watched. */
 int talev_signal_get_signum(const struct talev_signal *se);

@@ -13,9 +13,9 @@ struct talev_context;
 /* Nanoseconds, signed. As a moment: since the zero of its clock. */
 typedef int64_t talev_time_t;
 
-#define TALEV_USEC(n) ((talev_time_t)(n) * 1000)
-#define TALEV_MSEC(n) ((talev_time_t)(n) * 1000000)
-#define TALEV_SEC(n)  ((talev_time_t)(n) * 1000000000)
+#define TALEV_USEC(n) ((talev_time_t)(n)*1000)
+#define TALEV_MSEC(n) ((talev_time_t)(n)*1000000)
+#define TALEV_SEC(n)  ((talev_time_t)(n)*1000000000)
 
 /* A moment that never comes. */
 #define TALEV_NEVER INT64_MAX

@@ -21,8 +21,8 @@ enum talev_trace_point {
 
 /* source: the fd, timer, signal, immediate or child, where there is one; ask it for its name, tag
  * and location. Must not free it, nor run a loop of ev. */
-typedef void (*talev_trace_fn_t)(struct talev_context *ev, enum talev_trace_point point,
-	void *source, void *private_data);
+typedef void (*talev_trace_fn_t)(
+	struct talev_context *ev, enum talev_trace_point point, void *source, void *private_data);
 
 /* Has fn called at every trace point of ev; NULL takes it away. Owner's thread. */
 void talev_context_set_trace(struct talev_context *ev, talev_trace_fn_t fn, void *private_data);

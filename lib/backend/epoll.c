@@ -121,12 +121,12 @@ static int add(struct epoll_backend *ep, int fd, struct epoll_event *event)
 }
 
 static int epoll_modify(struct backend *be, int fd, uint32_t generation, uint32_t old_events,
-        uint32_t new_events, unsigned hints)
+	uint32_t new_events, unsigned hints)
 {
 	struct epoll_backend *ep = self(be);
 	struct epoll_event event = {
-	        .events = to_kernel(new_events, hints),
-	        .data.u64 = (uint64_t)generation << 32 | (uint32_t)fd,
+		.events = to_kernel(new_events, hints),
+		.data.u64 = (uint64_t)generation << 32 | (uint32_t)fd,
 	};
 	int op = new_events != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
 
@@ -173,7 +173,7 @@ static talev_time_t until(talev_time_t deadline)
 }
 
 static int epoll_wait_backend(struct backend *be, const struct backend_deadlines *deadlines,
-        bool block, struct backend_event *events, int max)
+	bool block, struct backend_event *events, int max)
 {
 	struct epoll_backend *ep = self(be);
 	struct epoll_event ready[BACKEND_BATCH];
@@ -203,9 +203,9 @@ static int epoll_wait_backend(struct backend *be, const struct backend_deadlines
 			continue;
 		}
 		events[reported++] = (struct backend_event){
-		        .fd = (int)(uint32_t)data,
-		        .generation = (uint32_t)(data >> 32),
-		        .events = from_kernel(ready[i].events),
+			.fd = (int)(uint32_t)data,
+			.generation = (uint32_t)(data >> 32),
+			.events = from_kernel(ready[i].events),
 		};
 	}
 	return reported;
@@ -298,19 +298,18 @@ static int epoll_set_alarm(struct backend *be, const struct backend_deadlines *d
 		errno = EINVAL;
 		return -1;
 	}
-	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
+	for (int clock = 0; clock < BASE_CLOCKS; clock++)
 		if (set_alarm(ep, (enum talev_clock)clock, deadlines->at[clock]) != 0)
 			return -1;
-	}
 	return 0;
 }
 
 const struct backend_ops backend_epoll = {
-        .name = "epoll",
-        .create = epoll_create_backend,
-        .modify = epoll_modify,
-        .wait = epoll_wait_backend,
-        .rebuild = epoll_rebuild,
-        .get_fd = epoll_get_fd,
-        .set_alarm = epoll_set_alarm,
+	.name = "epoll",
+	.create = epoll_create_backend,
+	.modify = epoll_modify,
+	.wait = epoll_wait_backend,
+	.rebuild = epoll_rebuild,
+	.get_fd = epoll_get_fd,
+	.set_alarm = epoll_set_alarm,
 };

@@ -3,8 +3,9 @@
  * What is wrong with poll(2): the whole list goes to the kernel and back for every wait, so that a
  * thousand idle descriptors cost a thousand looks each time. It remembers nothing, and therefore
  * lies about nothing either: no registration outlives its descriptor, none is shared with a forked
- * child. But a number that was closed and given to another file looks as before (only a closed
- * one shows, by POLLNVAL, and as that is readiness too, it would end every wait from then on).
+ * child. But a number that was closed and given to another file looks as before: only a closed
+ * one shows, by POLLNVAL, and because that would end every wait from then on, it is told once and
+ * forgotten.
  *
  * Entries are kept dense, found by a table of descriptors, and taken out by moving the last one
  * into the hole. Answers are collected in a circle, from where the last walk stopped, because a
@@ -99,22 +100,6 @@ static uint32_t from_kernel(short mask)
 	return events;
 }
 
-/* A descriptor that was found closed stays in its place, hidden from the kernel. */
-static int hide(int fd)
-{
-	return -1 - fd;
-}
-
-static bool hidden(const struct pollfd *entry)
-{
-	return entry->fd < 0;
-}
-
-static int real_fd(const struct pollfd *entry)
-{
-	return hidden(entry) ? hide(entry->fd) : entry->fd;
-}
-
 /* By the judge who would say POLLNVAL later: O_PATH descriptors are open for fcntl(2), not here. */
 static bool open_for_poll(int fd)
 {
@@ -204,12 +189,12 @@ static void forget(struct poll_backend *pb, int fd)
 	pb->fds[at] = pb->fds[last];
 	pb->labels[at] = pb->labels[last];
 	if (pb->labels[at].alarm == 0)
-		pb->index[real_fd(&pb->fds[at])] = at + 1;
+		pb->index[pb->fds[at].fd] = at + 1;
 	pb->index[fd] = 0;
 }
 
 static int poll_modify(struct backend *be, int fd, uint32_t generation, uint32_t old_events,
-        uint32_t new_events, unsigned hints)
+	uint32_t new_events, unsigned hints)
 {
 	struct poll_backend *pb = self(be);
 	struct pollfd *entry = find(pb, fd);
@@ -221,10 +206,9 @@ static int poll_modify(struct backend *be, int fd, uint32_t generation, uint32_t
 	}
 	if (old_events == 0 && new_events == 0)
 		return 0;
-	if (old_events != 0 && (entry == NULL || hidden(entry))) {
+	/* wait() has found it closed, and forgotten it. */
+	if (old_events != 0 && entry == NULL) {
 		errno = open_for_poll(fd) ? ESTALE : EBADF;
-		if (entry != NULL)
-			forget(pb, fd);
 		return -1;
 	}
 	if (look && !open_for_poll(fd)) {
@@ -263,31 +247,32 @@ static int set_alarm(struct poll_backend *pb, enum talev_clock clock, talev_time
 /* ready is how many answers there are: the walk ends with the last of them. */
 static int collect(struct poll_backend *pb, int ready, struct backend_event *events, int max)
 {
-	uint32_t at = pb->next;
 	int reported = 0;
 
-	for (uint32_t n = pb->used; n > 0 && ready > 0 && reported < max; n--, at++) {
+	for (uint32_t n = pb->used; n > 0 && ready > 0 && reported < max; n--) {
 		struct pollfd *entry;
+		struct label *label;
+		uint32_t told;
 
-		if (at >= pb->used)
-			at = 0;
-		entry = &pb->fds[at];
-		if (hidden(entry) || entry->revents == 0)
+		if (pb->next >= pb->used)
+			pb->next = 0;
+		entry = &pb->fds[pb->next];
+		label = &pb->labels[pb->next++];
+		if (entry->revents == 0)
 			continue;
 		ready--;
-		if (pb->labels[at].alarm != 0) {
-			alarm_drain(&pb->alarms, (enum talev_clock)(pb->labels[at].alarm - 1));
+		told = from_kernel(entry->revents);
+		entry->revents = 0;
+		if (label->alarm != 0) {
+			alarm_drain(&pb->alarms, (enum talev_clock)(label->alarm - 1));
 			continue;
 		}
 		events[reported++] = (struct backend_event){
-		        .fd = entry->fd,
-		        .generation = pb->labels[at].generation,
-		        .events = from_kernel(entry->revents),
-		};
-		if (entry->revents & POLLNVAL)
-			entry->fd = hide(entry->fd);
+			.fd = entry->fd, .generation = label->generation, .events = told};
+		/* The last entry moves into its place, and is looked at next. */
+		if (told & BACKEND_CLOSED)
+			forget(pb, pb->fds[--pb->next].fd);
 	}
-	pb->next = at;
 	return reported;
 }
 
@@ -302,7 +287,7 @@ static talev_time_t until(talev_time_t deadline)
 }
 
 static int poll_wait(struct backend *be, const struct backend_deadlines *deadlines, bool block,
-        struct backend_event *events, int max)
+	struct backend_event *events, int max)
 {
 	struct poll_backend *pb = self(be);
 	talev_time_t timeout = 0;
@@ -339,9 +324,9 @@ static int poll_rebuild(struct backend *be)
 }
 
 const struct backend_ops backend_poll = {
-        .name = "poll",
-        .create = poll_create,
-        .modify = poll_modify,
-        .wait = poll_wait,
-        .rebuild = poll_rebuild,
+	.name = "poll",
+	.create = poll_create,
+	.modify = poll_modify,
+	.wait = poll_wait,
+	.rebuild = poll_rebuild,
 };

@@ -141,7 +141,7 @@ static void set_real(struct sim_backend *sim, struct sim_fd *f, bool real)
 
 /* Tells the kernel, unless the script speaks in its place. */
 static int modify_real(struct sim_backend *sim, struct sim_fd *f, int fd, uint32_t generation,
-        uint32_t old_events, uint32_t new_events, unsigned hints)
+	uint32_t old_events, uint32_t new_events, unsigned hints)
 {
 	int result;
 
@@ -159,7 +159,7 @@ static int modify_real(struct sim_backend *sim, struct sim_fd *f, int fd, uint32
 }
 
 static int sim_modify(struct backend *be, int fd, uint32_t generation, uint32_t old_events,
-        uint32_t new_events, unsigned hints)
+	uint32_t new_events, unsigned hints)
 {
 	struct sim_backend *sim = self(be);
 	struct sim_fd *f;
@@ -213,8 +213,13 @@ static int ask_kernel(struct sim_backend *sim, bool block)
 		return 0;
 	/* All at once, beyond what others may ask of a backend: poll does not mind. */
 	n = backend_poll.wait(sim->kernel, &none, block, sim->candidates, (int)sim->size);
-	for (int i = 0; i < n; i++)
-		sim->fds[sim->candidates[i].fd].pending |= sim->candidates[i].events;
+	for (int i = 0; i < n; i++) {
+		struct sim_fd *f = &sim->fds[sim->candidates[i].fd];
+
+		f->pending |= sim->candidates[i].events;
+		if (f->pending & BACKEND_CLOSED)
+			set_real(sim, f, false);
+	}
 	return n < 0 ? -1 : 0;
 }
 
@@ -237,7 +242,7 @@ static int gather(struct sim_backend *sim)
 		f->pending &= BACKEND_CLOSED;
 		if (events != 0)
 			sim->candidates[n++] = (struct backend_event){
-			        .fd = (int)fd, .generation = f->generation, .events = events};
+				.fd = (int)fd, .generation = f->generation, .events = events};
 	}
 	return n;
 }
@@ -254,13 +259,15 @@ static int draw(struct sim_backend *sim, int n, struct backend_event *events, in
 		events[reported] = sim->candidates[at];
 		sim->candidates[at] = sim->candidates[reported];
 		sim->fds[events[reported].fd].pending = 0;
+		if (events[reported].events & BACKEND_CLOSED)
+			sim->fds[events[reported].fd].events = 0;
 	}
 	return reported;
 }
 
 /* The moment of a clock, as the monotonic clock will show it if nobody steps the other one. */
 static talev_time_t monotonic(
-        const struct sim_backend *sim, enum talev_clock clock, talev_time_t deadline)
+	const struct sim_backend *sim, enum talev_clock clock, talev_time_t deadline)
 {
 	if (clock != TALEV_CLOCK_REALTIME || deadline == TALEV_NEVER)
 		return deadline;
@@ -269,15 +276,14 @@ static talev_time_t monotonic(
 
 static bool passed(struct sim_backend *sim, const struct backend_deadlines *deadlines)
 {
-	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
+	for (int clock = 0; clock < BASE_CLOCKS; clock++)
 		if (deadlines->at[clock] <= sim_now(&sim->be, (enum talev_clock)clock))
 			return true;
-	}
 	return false;
 }
 
 static talev_time_t next_moment(
-        const struct sim_backend *sim, const struct backend_deadlines *deadlines)
+	const struct sim_backend *sim, const struct backend_deadlines *deadlines)
 {
 	const struct sim_entry *entry = TAILQ_FIRST(&sim->script);
 	talev_time_t next = entry != NULL ? entry->when : TALEV_NEVER;
@@ -292,7 +298,7 @@ static talev_time_t next_moment(
 }
 
 static int sim_wait(struct backend *be, const struct backend_deadlines *deadlines, bool block,
-        struct backend_event *events, int max)
+	struct backend_event *events, int max)
 {
 	struct sim_backend *sim = self(be);
 	bool really = false;
@@ -402,10 +408,10 @@ int talev_sim_step_realtime(struct talev_context *ev, talev_time_t delta)
 }
 
 const struct backend_ops backend_sim = {
-        .name = "sim",
-        .create = sim_create,
-        .modify = sim_modify,
-        .wait = sim_wait,
-        .rebuild = sim_rebuild,
-        .now = sim_now,
+	.name = "sim",
+	.create = sim_create,
+	.modify = sim_modify,
+	.wait = sim_wait,
+	.rebuild = sim_rebuild,
+	.now = sim_now,
 };

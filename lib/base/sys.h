@@ -23,7 +23,8 @@ int base_epoll_wait(int epfd, struct epoll_event *events, int max, talev_time_t 
 int base_poll(struct pollfd *fds, nfds_t n, talev_time_t timeout);
 int base_eventfd(void);
 int base_timerfd_create(enum talev_clock clock);
-/* Absolute; TALEV_NEVER disarms. On the realtime clock a step makes it readable (read: ECANCELED). */
+/* Absolute; TALEV_NEVER disarms. On the realtime clock a step makes it readable, and is told once:
+ * by read or by the next set, which fail with ECANCELED (set has armed it all the same). */
 int base_timerfd_set(int fd, enum talev_clock clock, talev_time_t deadline);
 /* fcntl(F_GETFL). */
 int base_get_fl(int fd);

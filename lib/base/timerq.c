@@ -33,10 +33,9 @@ static uint32_t earliest_child(const struct timerq *q, uint32_t at)
 
 	if (child >= q->used)
 		return q->used;
-	while (++child < end) {
+	while (++child < end)
 		if (before(&q->heap[child], &q->heap[best]))
 			best = child;
-	}
 	return (uint32_t)best;
 }
 

@@ -16,12 +16,13 @@ enum talev_state talev_source_get_state(const void *source)
 {
 	struct source *src = source_from_public(source);
 
-	if (src == NULL) {
+	if (src == NULL)
 		return TALEV_FINALIZED;
-	}
-	if (src->life.state != TALEV_CLOSING || src->life.rec != NULL) {
+	if (src->life.state != TALEV_CLOSING || src->life.rec != NULL)
 		return src->life.state;
-	}
+	/* A context is done when its memory goes: finalizers of its sources may be running. */
+	if (src->kind == &context_kind)
+		return TALEV_CLOSING;
 	return life_running(&src->life) || life_buried(src) ? TALEV_CLOSING : TALEV_FINALIZED;
 }
 
@@ -34,9 +35,8 @@ struct talev_context *talev_source_get_context(const void *source)
 
 static struct source_name *name_of(struct source *src)
 {
-	if (!src->named) {
+	if (!src->named)
 		return NULL;
-	}
 	return (struct source_name *)(uintptr_t)(src->where - offsetof(struct source_name, text));
 }
 
@@ -65,15 +65,13 @@ int talev_source_set_name(void *source, const char *name)
 	struct source_name *old;
 	struct source_name *made;
 
-	if (src == NULL) {
+	if (src == NULL)
 		return -1;
-	}
 	old = name_of(src);
 	if (name != NULL) {
 		made = name_create(src, name);
-		if (made == NULL) {
+		if (made == NULL)
 			return -1;
-		}
 		src->where = made->text;
 		src->named = true;
 	} else if (old != NULL) {
@@ -102,9 +100,8 @@ int talev_source_set_tag(void *source, uint64_t tag)
 {
 	struct source *src = source_from_public(source);
 
-	if (src == NULL) {
+	if (src == NULL)
 		return -1;
-	}
 	src->tag = tag;
 	return 0;
 }
@@ -120,9 +117,8 @@ int talev_source_set_enabled(void *source, bool enabled)
 {
 	struct source *src = source_from_public(source);
 
-	if (src == NULL) {
+	if (src == NULL)
 		return -1;
-	}
 	if (src->kind->enable == NULL) {
 		errno = EINVAL;
 		return -1;
@@ -149,9 +145,8 @@ int talev_source_get_stats(const void *source, struct talev_stats *stats)
 {
 	struct source *src = source_from_public(source);
 
-	if (src == NULL) {
+	if (src == NULL)
 		return -1;
-	}
 	*stats = (struct talev_stats){
 		.calls = src->calls,
 		.time_total = (talev_time_t)src->time_total,
@@ -164,9 +159,8 @@ int talev_source_set_finalizer(void *source, unsigned flags, talev_finalizer_t f
 {
 	struct source *src = source_from_public(source);
 
-	if (src == NULL) {
+	if (src == NULL)
 		return -1;
-	}
 	if ((flags & ~TALEV_FINALIZE_NOT_IN_CHILD) != 0) {
 		errno = EINVAL;
 		return -1;
@@ -178,8 +172,7 @@ void *talev_running(void)
 {
 	struct life_frame *frame = life_innermost();
 
-	if (frame == NULL || frame->object == NULL) {
+	if (frame == NULL || frame->object == NULL)
 		return NULL;
-	}
 	return (char *)frame->object - offsetof(struct source, life);
 }

@@ -21,7 +21,7 @@ struct talev_context;
  * POLLRDHUP. The backend reports what the kernel says: READ for POLLIN (and POLLPRI never), WRITE
  * for POLLOUT, ERROR for POLLERR, HUP for POLLHUP or POLLRDHUP; it adds nothing. One bit more: */
 #define BACKEND_HANGUP 0x10 /* POLLHUP itself: both directions are gone; comes with HUP */
-#define BACKEND_CLOSED 0x20 /* POLLNVAL: the descriptor is not open any more */
+#define BACKEND_CLOSED 0x20 /* POLLNVAL: the descriptor is not open any more, and forgotten */
 
 /* The most that one wait() is asked for. */
 #define BACKEND_BATCH 256

@@ -17,9 +17,8 @@ struct talev_context *core_usable(struct talev_context *ev)
 {
 	struct source *src = source_from_public(ev);
 
-	if (src == NULL) {
+	if (src == NULL)
 		return NULL;
-	}
 	if (src->kind != &context_kind) {
 		errno = EINVAL;
 		return NULL;
@@ -35,19 +34,25 @@ static void close_queue(struct source_queue *queue)
 {
 	struct source *src;
 
-	while ((src = TAILQ_FIRST(queue)) != NULL) {
+	while ((src = TAILQ_FIRST(queue)) != NULL)
 		source_close(src, NULL);
-	}
 }
 
 void context_close_sources(struct talev_context *ev)
 {
+	struct core_hook *hook;
+
 	wake_close(ev);
 	close_queue(&ev->immediates);
 	close_queue(&ev->due);
 	deadlines_close_all(ev);
 	slots_close_all(ev);
 	close_queue(&ev->resting);
+	while ((hook = TAILQ_FIRST(&ev->hooks)) != NULL) {
+		core_hook_remove(ev, hook);
+		if (hook->close != NULL)
+			hook->close(ev, hook);
+	}
 }
 
 /* It can take nothing new, and all it had is inert. */
@@ -63,9 +68,8 @@ static int context_destructor(struct talev_context *ev)
 {
 	struct life *life = ev->life;
 
-	if (ev->src.life.rec != NULL && ev->src.life.state == TALEV_LIVE) {
+	if (ev->src.life.rec != NULL && ev->src.life.state == TALEV_LIVE)
 		source_close_tree(&ev->src);
-	}
 	source_close(&ev->src, NULL);
 	/* Finalizers may free each other's objects, and so make more of them ready. */
 	while (life_run(life) > 0) {
@@ -86,9 +90,8 @@ struct talev_context *core_context_create(
 	int error;
 
 	ev = source_create(NULL, mem_ctx, sizeof(*ev), &context_kind, NULL, where);
-	if (ev == NULL) {
+	if (ev == NULL)
 		return NULL;
-	}
 	talloc_set_destructor(ev, NULL);
 	TAILQ_INIT(&ev->immediates);
 	TAILQ_INIT(&ev->due);
@@ -101,9 +104,8 @@ struct talev_context *core_context_create(
 	ev->backend = ev->life != NULL ? ops->create(NULL) : NULL;
 	if (ev->backend == NULL) {
 		error = errno;
-		if (ev->life != NULL) {
+		if (ev->life != NULL)
 			life_unref(ev->life);
-		}
 		talloc_free(ev);
 		errno = error;
 		return NULL;
@@ -122,9 +124,8 @@ struct backend *core_get_backend(struct talev_context *ev)
 
 talev_time_t core_now(struct talev_context *ev, enum talev_clock clock)
 {
-	if (ev->backend != NULL && ev->backend->ops->now != NULL) {
+	if (ev->backend != NULL && ev->backend->ops->now != NULL)
 		return ev->backend->ops->now(ev->backend, clock);
-	}
 	return base_clock_now(clock);
 }
 
@@ -173,6 +174,11 @@ void talev_context_set_trace(struct talev_context *ev, talev_trace_fn_t fn, void
 	ev->trace_private = private_data;
 }
 
+bool core_reinitialising(const struct talev_context *ev)
+{
+	return ev->reinitialising;
+}
+
 void core_hold(struct talev_context *ev)
 {
 	ev->holds++;
@@ -188,9 +194,8 @@ static void each_in(struct source_queue *queue, void (*fn)(struct source *src, v
 {
 	struct source *src;
 
-	TAILQ_FOREACH (src, queue, link) {
+	TAILQ_FOREACH (src, queue, link)
 		fn(src, private_data);
-	}
 }
 
 void core_each(struct talev_context *ev, void (*fn)(struct source *src, void *private_data),

@@ -58,22 +58,57 @@ void core_fd_detach(struct fd_source *fs);
 /* fs->flags or src.enabled changed: told to the kernel before the next wait. */
 void core_fd_changed(struct fd_source *fs);
 
-/* Work that comes from elsewhere (signals, other threads): *pending is looked at before every
- * handler; when it is true, it is cleared and run() called, which fires what there is. Order is
+/* Work that comes from elsewhere (signals, other threads). Before every handler, pending (or
+ * ready(), if it is set) is looked at; if it is true, pending is cleared and run() called. Order is
  * that of rank, lowest first. */
 struct core_hook {
 	TAILQ_ENTRY(core_hook) link;
 	int rank;
+	bool feeds; /* run() only queues: it is no unit of work, and does not remove hooks */
 	atomic_bool *pending;
+	bool (*ready)(struct core_hook *hook);
+	/* The loop is about to wait: from now on whoever brings work calls wake_post(). False: some
+	 * is there already. Optional: for who does not wake_post() always. */
+	bool (*sleep)(struct core_hook *hook);
 	/* False as core_fire(). */
 	bool (*run)(struct talev_context *ev, struct core_hook *hook);
-	/* The context has new kernel objects of its own after a fork: core_wake_get() again. Optional. */
+	/* The context has new kernel objects of its own after a fork: core_wake_get() again.
+	 * Optional. */
 	void (*after_fork)(struct talev_context *ev, struct core_hook *hook);
+	/* All sources of the context have been closed: it takes nothing more. May free the hook,
+	 * which has been removed. Optional. */
+	void (*close)(struct talev_context *ev, struct core_hook *hook);
 };
 #define CORE_HOOK_SIGNAL  0
 #define CORE_HOOK_MAILBOX 1
 void core_hook_add(struct talev_context *ev, struct core_hook *hook);
 void core_hook_remove(struct talev_context *ev, struct core_hook *hook);
+/* The hook with that run(), or NULL. */
+struct core_hook *core_hook_find(
+	struct talev_context *ev, bool (*run)(struct talev_context *ev, struct core_hook *hook));
+
+/* One message of another thread to a loop, embedded in whatever it is about. */
+struct core_post {
+	struct core_post *next;
+	const struct core_post_ops *ops; /* NULL: not on its way */
+};
+struct core_post_ops {
+	/* On the owner's thread, in its loop. */
+	void (*deliver)(struct talev_context *ev, struct core_post *post);
+	/* Instead of deliver, on the thread that closes the context. */
+	void (*drop)(struct talev_context *ev, struct core_post *post);
+	/* The post goes away: take it out of wherever it is. Owner's thread. Optional. */
+	void (*withdraw)(struct core_post *post);
+};
+
+/* talev_finalize() with a record that is there already; cannot fail for want of memory once it
+ * has begun. -1, rec unused: EBUSY, ESTALE, EINVAL, ENOMEM. */
+int core_finalize(struct talev_context *ev, void *ptr, struct life_rec *rec);
+/* Runs rec in the loop of ev, when no handler that holds guard is on the stack any more. */
+void core_after(struct talev_context *ev, struct life_rec *rec, struct life_guard *guard);
+
+/* In talev_re_initialise(): what is being closed is the parent's, not this process's. */
+bool core_reinitialising(const struct talev_context *ev);
 
 /* What keeps loop_wait running although it is not a source. */
 void core_hold(struct talev_context *ev);

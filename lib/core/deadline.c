@@ -36,9 +36,8 @@ void core_timer_arm(struct timer_source *ts, talev_time_t deadline)
 
 void core_timer_disarm(struct timer_source *ts)
 {
-	if (!core_timer_armed(ts)) {
+	if (!core_timer_armed(ts))
 		return;
-	}
 	timerq_remove(queue_of(ts), &ts->node);
 	source_unplace(&ts->src);
 	source_place(&ts->src, ts->src.ev, PLACE_RESTING);
@@ -46,22 +45,18 @@ void core_timer_disarm(struct timer_source *ts)
 
 bool deadlines_any(const struct talev_context *ev)
 {
-	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
-		if (ev->timers[clock].used > 0) {
+	for (int clock = 0; clock < BASE_CLOCKS; clock++)
+		if (ev->timers[clock].used > 0)
 			return true;
-		}
-	}
 	return false;
 }
 
 void deadlines_read_clocks(struct talev_context *ev)
 {
 	ev->turn_time[TALEV_CLOCK_MONOTONIC] = core_now(ev, TALEV_CLOCK_MONOTONIC);
-	for (int clock = TALEV_CLOCK_MONOTONIC + 1; clock < BASE_CLOCKS; clock++) {
-		if (ev->timers[clock].used > 0) {
+	for (int clock = TALEV_CLOCK_MONOTONIC + 1; clock < BASE_CLOCKS; clock++)
+		if (ev->timers[clock].used > 0)
 			ev->turn_time[clock] = core_now(ev, clock);
-		}
-	}
 }
 
 void deadlines_collect(struct talev_context *ev)
@@ -90,26 +85,21 @@ void deadlines_close_all(struct talev_context *ev)
 {
 	struct timerq_node *node;
 
-	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
-		while ((node = timerq_first(&ev->timers[clock])) != NULL) {
+	for (int clock = 0; clock < BASE_CLOCKS; clock++)
+		while ((node = timerq_first(&ev->timers[clock])) != NULL)
 			source_close(&timer_of(node)->src, NULL);
-		}
-	}
 }
 
 void deadlines_each(struct talev_context *ev, void (*fn)(struct source *src, void *private_data),
 	void *private_data)
 {
-	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
-		for (uint32_t i = 0; i < ev->timers[clock].used; i++) {
+	for (int clock = 0; clock < BASE_CLOCKS; clock++)
+		for (uint32_t i = 0; i < ev->timers[clock].used; i++)
 			fn(&timer_of(ev->timers[clock].heap[i].node)->src, private_data);
-		}
-	}
 }
 
 void deadlines_destroy(struct talev_context *ev)
 {
-	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
+	for (int clock = 0; clock < BASE_CLOCKS; clock++)
 		timerq_destroy(&ev->timers[clock]);
-	}
 }

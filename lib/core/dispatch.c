@@ -2,22 +2,24 @@
 /* One handler, and what goes before descriptors: finalizers, signals, immediates, timers. */
 #include "core/dispatch.h"
 
+#include <sys/param.h>
+
 /* Handlers of one class in a row before the others get their turn. */
 #define STREAK 64
+/* How much of what other threads have sent goes before descriptors. */
+#define BACKLOG ((size_t)1024)
 
 void core_trace(struct talev_context *ev, enum talev_trace_point point, struct source *src)
 {
-	if (ev->trace != NULL) {
+	if (ev->trace != NULL)
 		ev->trace(ev, point, src, ev->trace_private);
-	}
 }
 
 static void measure(struct source *src, talev_time_t spent)
 {
 	src->time_total += (uint64_t)spent;
-	if (spent > src->time_longest) {
+	if (spent > src->time_longest)
 		src->time_longest = spent < UINT32_MAX ? (uint32_t)spent : UINT32_MAX;
-	}
 }
 
 static void report_slow(const struct source *src, const char *where, talev_time_t spent)
@@ -40,40 +42,38 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 	talev_time_t started = clocked ? core_now(ev, TALEV_CLOCK_MONOTONIC) : 0;
 	bool there;
 
+	if (!life_enter(&frame, life, &src->life)) {
+		/* Another thread has cancelled it, and its message is on the way. */
+		source_close(src, NULL);
+		return true;
+	}
 	core_trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
 	src->calls++;
 	ev->handlers++;
-	life_enter(&frame, life, &src->life);
 	src->kind->fire(src, flags, now);
 	there = frame.object != NULL;
 	if (clocked && life->ev != NULL) {
 		talev_time_t spent = core_now(ev, TALEV_CLOCK_MONOTONIC) - started;
 
-		if (there && ev->timing) {
+		if (there && ev->timing)
 			measure(src, spent);
-		}
-		if (ev->slow > 0 && spent > ev->slow) {
+		if (ev->slow > 0 && spent > ev->slow)
 			report_slow(there ? src : NULL, where, spent);
-		}
 	}
 	life_leave(&frame);
-	if (there && src->life.state == TALEV_LIVE && src->kind->fired != NULL) {
+	if (there && src->life.state == TALEV_LIVE && src->kind->fired != NULL)
 		there = src->kind->fired(src);
-	}
-	if (life->ev != NULL) {
+	if (life->ev != NULL)
 		core_trace(ev, TALEV_TRACE_AFTER_HANDLER, there ? src : NULL);
-	}
-	if (life->ready_count > 0) {
+	if (life->ready_count > 0)
 		life_run(life);
-	}
 	return life->ev != NULL && !ev->closing;
 }
 
 void core_immediate_queue(struct source *src, struct talev_context *ev)
 {
-	if (src->ev != NULL) {
+	if (src->ev != NULL)
 		source_unplace(src);
-	}
 	src->ev = ev;
 	source_place(src, ev, src->enabled ? PLACE_IMMEDIATE : PLACE_HELD);
 	core_trace(ev, TALEV_TRACE_ATTACH, src);
@@ -84,9 +84,8 @@ void core_immediate_hold(struct source *src, bool hold)
 {
 	struct talev_context *ev = src->ev;
 
-	if (src->place != (hold ? PLACE_IMMEDIATE : PLACE_HELD)) {
+	if (src->place != (hold ? PLACE_IMMEDIATE : PLACE_HELD))
 		return;
-	}
 	source_unplace(src);
 	source_place(src, ev, hold ? PLACE_HELD : PLACE_IMMEDIATE);
 	context_changed(ev);
@@ -96,12 +95,10 @@ void core_immediate_unqueue(struct source *src)
 {
 	struct talev_context *ev = src->ev;
 
-	if (src->place != PLACE_IMMEDIATE && src->place != PLACE_HELD) {
+	if (src->place != PLACE_IMMEDIATE && src->place != PLACE_HELD)
 		return;
-	}
-	if (src->life.state == TALEV_LIVE) {
+	if (src->life.state == TALEV_LIVE)
 		core_trace(ev, TALEV_TRACE_DETACH, src);
-	}
 	source_unplace(src);
 	if (src->life.rec != NULL) {
 		/* Its finalizer needs a loop to run in. */
@@ -129,29 +126,58 @@ void core_hook_remove(struct talev_context *ev, struct core_hook *hook)
 	TAILQ_REMOVE(&ev->hooks, hook, link);
 }
 
+struct core_hook *core_hook_find(
+	struct talev_context *ev, bool (*run)(struct talev_context *ev, struct core_hook *hook))
+{
+	struct core_hook *hook;
+
+	TAILQ_FOREACH (hook, &ev->hooks, link)
+		if (hook->run == run)
+			return hook;
+	return NULL;
+}
+
+static bool hook_pending(struct core_hook *hook)
+{
+	return hook->ready != NULL ? hook->ready(hook)
+				   : atomic_load_explicit(hook->pending, memory_order_relaxed);
+}
+
 bool dispatch_hooks_pending(struct talev_context *ev)
 {
 	struct core_hook *hook;
 
-	TAILQ_FOREACH (hook, &ev->hooks, link) {
-		if (atomic_load_explicit(hook->pending, memory_order_relaxed)) {
+	TAILQ_FOREACH (hook, &ev->hooks, link)
+		if (hook_pending(hook))
 			return true;
-		}
-	}
 	return false;
 }
 
-/* One hook a call: run() may remove it, and others. */
+bool dispatch_hooks_sleep(struct talev_context *ev)
+{
+	struct core_hook *hook;
+	bool may = true;
+
+	TAILQ_FOREACH (hook, &ev->hooks, link)
+		if (hook->sleep != NULL && !hook->sleep(hook))
+			may = false;
+	return may;
+}
+
+/* One hook that fires a call: run() may remove it, and others. */
 static enum unit run_hook(struct talev_context *ev)
 {
 	struct core_hook *hook;
 
 	TAILQ_FOREACH (hook, &ev->hooks, link) {
-		if (!atomic_load_explicit(hook->pending, memory_order_relaxed) ||
-			!atomic_exchange_explicit(hook->pending, false, memory_order_acquire)) {
+		if (!hook_pending(hook))
 			continue;
-		}
-		return hook->run(ev, hook) ? UNIT_DONE : UNIT_GONE;
+		if (hook->pending != NULL)
+			atomic_exchange_explicit(hook->pending, false, memory_order_acquire);
+		if (!hook->run(ev, hook))
+			return UNIT_GONE;
+		if (!hook->feeds)
+			return UNIT_DONE;
 	}
 	return UNIT_NONE;
 }
@@ -165,9 +191,8 @@ static enum unit run_immediate(struct talev_context *ev)
 {
 	struct source *src = TAILQ_FIRST(&ev->immediates);
 
-	if (src == NULL) {
+	if (src == NULL)
 		return UNIT_NONE;
-	}
 	/* It is the kind that takes it out of the queue: the handler may queue it again. */
 	ev->immediate_streak++;
 	return fire(ev, src, 0);
@@ -179,15 +204,13 @@ static enum unit run_timer(struct talev_context *ev)
 	uint8_t clock;
 
 	if (ev->due_count == 0) {
-		if (!deadlines_any(ev)) {
+		if (!deadlines_any(ev))
 			return UNIT_NONE;
-		}
 		deadlines_collect(ev);
 	}
 	src = TAILQ_FIRST(&ev->due);
-	if (src == NULL) {
+	if (src == NULL)
 		return UNIT_NONE;
-	}
 	clock = ((struct timer_source *)src)->clock;
 	source_unplace(src);
 	source_place(src, ev, PLACE_RESTING);
@@ -199,12 +222,10 @@ enum unit dispatch_one(struct talev_context *ev, bool immediates, bool timers)
 {
 	enum unit unit = run_hook(ev);
 
-	if (unit == UNIT_NONE && immediates) {
+	if (unit == UNIT_NONE && immediates)
 		unit = run_immediate(ev);
-	}
-	if (unit == UNIT_NONE && timers) {
+	if (unit == UNIT_NONE && timers)
 		unit = run_timer(ev);
-	}
 	return unit;
 }
 
@@ -227,7 +248,7 @@ void dispatch_begin_turn(struct talev_context *ev)
 	deadlines_collect(ev);
 	ev->immediate_streak = 0;
 	ev->timer_streak = 0;
-	ev->immediate_budget = STREAK + (unsigned)ev->immediate_count;
+	ev->immediate_budget = STREAK + (unsigned)MIN(ev->immediate_count, BACKLOG);
 	ev->timer_budget = STREAK + (unsigned)ev->due_count;
 }
 

@@ -25,33 +25,49 @@ static bool may_finalize(struct talev_context *ev, void *ptr, unsigned flags)
 	return true;
 }
 
+/* ptr may be finalized; list is what is below it. */
+static void finalize(struct talev_context *ev, void *ptr, struct life_list *list,
+	struct life_rec *grave, bool now)
+{
+	struct life *life = ev->life;
+
+	life_ref(life);
+	life_bury(life, grave, ptr);
+	source_close_list(list, grave);
+	/* If the context itself is in the grave, no turn of its loop will come to it. */
+	if (life_seal(grave) && (now || life->ev == NULL || ev->closing))
+		life_run_now(grave);
+	life_unref(life);
+}
+
+int core_finalize(struct talev_context *ev, void *ptr, struct life_rec *rec)
+{
+	struct life_list list;
+
+	if (!may_finalize(ev, ptr, 0) || source_list_below(ptr, &list) != 0)
+		return -1;
+	finalize(ev, ptr, &list, rec, false);
+	return 0;
+}
+
+void core_after(struct talev_context *ev, struct life_rec *rec, struct life_guard *guard)
+{
+	life_after(ev->life, rec, guard);
+}
+
 int talev_finalize(
 	struct talev_context *ev, void *ptr, unsigned flags, talev_finalizer_t fn, void *arg)
 {
 	struct life_list list;
 	struct life_rec *grave;
-	struct life *life;
-	bool ready;
 
-	if (!may_finalize(ev, ptr, flags)) {
+	if (!may_finalize(ev, ptr, flags) || source_list_below(ptr, &list) != 0)
 		return -1;
-	}
-	if (source_list_below(ptr, &list) != 0) {
-		return -1;
-	}
-	life = ev->life;
-	grave = life_bury(life, ptr, flags, fn, arg);
+	grave = life_record(flags, fn, arg);
 	if (grave == NULL) {
 		free(list.objects);
 		return -1;
 	}
-	life_ref(life);
-	source_close_list(&list, grave);
-	ready = life_grave_seal(grave);
-	/* If the context itself is in the grave, no turn of its loop will come to it. */
-	if (ready && (life->ev == NULL || ev->closing || (flags & TALEV_FINALIZE_NOW) != 0)) {
-		life_run_now(grave);
-	}
-	life_unref(life);
+	finalize(ev, ptr, &list, grave, (flags & TALEV_FINALIZE_NOW) != 0);
 	return 0;
 }

@@ -4,7 +4,7 @@
  * own. A child shares the parent's epoll set, timerfds and eventfd: what it does to them happens
  * to the parent.
  */
-#include "core/context.h"
+#include "core/dispatch.h"
 
 #include <errno.h>
 #include <talev/loop.h>
@@ -14,21 +14,17 @@ static void tell_hooks(struct talev_context *ev)
 	struct core_hook *hook;
 	struct core_hook *next;
 
-	TAILQ_FOREACH_SAFE (hook, &ev->hooks, link, next) {
-		if (hook->after_fork != NULL) {
+	TAILQ_FOREACH_SAFE (hook, &ev->hooks, link, next)
+		if (hook->after_fork != NULL)
 			hook->after_fork(ev, hook);
-		}
-	}
 }
 
 int context_check_fork(struct talev_context *ev)
 {
-	if (ev->fork_generation == base_fork_generation()) {
+	if (ev->fork_generation == base_fork_generation())
 		return 0;
-	}
-	if (ev->backend->ops->rebuild != NULL && ev->backend->ops->rebuild(ev->backend) != 0) {
+	if (ev->backend->ops->rebuild != NULL && ev->backend->ops->rebuild(ev->backend) != 0)
 		return -1;
-	}
 	slots_forget_kernel(ev);
 	ev->fork_generation = base_fork_generation();
 	if (wake_reopen(ev) != 0) {
@@ -68,14 +64,12 @@ int talev_re_initialise(struct talev_context *ev)
 	TALLOC_FREE(ev->backend);
 	ev->backend = ops->create(NULL);
 	error = ev->backend != NULL ? 0 : errno;
-	if (ev->backend != NULL) {
+	if (ev->backend != NULL)
 		ev->backend->ev = ev;
-	}
 	while (life_run(life) > 0) {
 	}
-	if (life->ev == NULL) {
+	if (life->ev == NULL)
 		error = ESHUTDOWN;
-	}
 	life_unref(life);
 	if (error != 0) {
 		errno = error;
@@ -89,17 +83,15 @@ int talev_context_get_fd(struct talev_context *ev)
 	struct core_wake *wake;
 	int fd;
 
-	if (core_usable(ev) == NULL || context_check_fork(ev) != 0) {
+	if (core_usable(ev) == NULL || context_check_fork(ev) != 0)
 		return -1;
-	}
 	if (ev->backend->ops->get_fd == NULL) {
 		errno = EOPNOTSUPP;
 		return -1;
 	}
 	wake = core_wake_get(ev);
-	if (wake == NULL) {
+	if (wake == NULL)
 		return -1;
-	}
 	wake_unref(wake);
 	fd = ev->backend->ops->get_fd(ev->backend);
 	if (fd != -1) {
@@ -116,18 +108,14 @@ void context_changed(struct talev_context *ev)
 	struct backend_deadlines deadlines;
 
 	if (!ev->embedded || ev->level > 0 || ev->closing || ev->backend == NULL ||
-		ev->fork_generation != base_fork_generation()) {
+		ev->fork_generation != base_fork_generation())
 		return;
-	}
-	if (slots_flush(ev) != 0) {
+	if (slots_flush(ev) != 0)
 		base_log(TALEV_LOG_ERROR, "a change of interest was refused: error %d", errno);
-	}
 	deadlines_get(ev, &deadlines);
-	if (ev->backend->ops->set_alarm(ev->backend, &deadlines) != 0) {
+	if (ev->backend->ops->set_alarm(ev->backend, &deadlines) != 0)
 		base_log(TALEV_LOG_ERROR, "the alarm of an embedded context: error %d", errno);
-	}
 	if (ev->immediate_count > 0 || ev->due_count > 0 || ev->life->ready_count > 0 ||
-		slots_any_always(ev)) {
+		slots_any_always(ev) || !dispatch_hooks_sleep(ev))
 		wake_post(ev->wake);
-	}
 }

@@ -25,26 +25,23 @@ struct loop_call {
 bool talev_have_events(const struct talev_context *ev)
 {
 	return ev->slots.active > 0 || ev->immediate_count > 0 || ev->due_count > 0 ||
-		deadlines_any(ev) || ev->holds > 0 || ev->life->ready_count > 0;
+	       deadlines_any(ev) || ev->holds > 0 || ev->life->ready_count > 0;
 }
 
 static int enter(struct loop_call *call, struct talev_context *ev, const char *location)
 {
-	if (core_usable(ev) == NULL) {
+	if (core_usable(ev) == NULL)
 		return -1;
-	}
 	if (ev->level > 0 && !ev->nesting) {
 		base_log(TALEV_LOG_INFO, "nested loop at %s refused", location);
 		errno = ELOOP;
 		return -1;
 	}
-	if (context_check_fork(ev) != 0) {
+	if (context_check_fork(ev) != 0)
 		return -1;
-	}
 	*call = (struct loop_call){.ev = ev, .life = ev->life, .outermost = ev->level == 0};
-	if (call->outermost) {
+	if (call->outermost)
 		ev->broken = false;
-	}
 	life_ref(ev->life);
 	ev->level++;
 	return 0;
@@ -62,9 +59,8 @@ static int leave(struct loop_call *call, enum turn last)
 			call->ev->broken = true;
 		}
 		gone = call->ev->closing;
-		if (!gone) {
+		if (!gone)
 			context_changed(call->ev);
-		}
 	}
 	life_unref(call->life);
 	errno = gone || last == TURN_GONE ? ESHUTDOWN : error;
@@ -80,7 +76,7 @@ static bool take_break(struct loop_call *call)
 static bool stopped(const struct loop_call *call)
 {
 	return call->ev->break_pending ||
-		(call->finished != NULL && call->finished(call->finished_private));
+	       (call->finished != NULL && call->finished(call->finished_private));
 }
 
 static enum turn turn_of(enum unit unit)
@@ -112,17 +108,14 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 		if (n == 1) {
 			bool there = ready_dispatch(ev, &event, true, &fired);
 
-			if (fired) {
+			if (fired)
 				return there ? TURN_WORKED : TURN_GONE;
-			}
 		}
 		unit = dispatch_one(ev, true, true);
-		if (unit != UNIT_NONE) {
+		if (unit != UNIT_NONE)
 			return turn_of(unit);
-		}
-		if (!block) {
+		if (!block)
 			return TURN_IDLE;
-		}
 		if (ev->life->ready_count > 0) {
 			life_run(ev->life);
 			return TURN_WORKED;
@@ -139,16 +132,13 @@ static enum turn once(struct talev_context *ev, bool block)
 	struct life *life = ev->life;
 	enum unit unit;
 
-	if (life_run(life) > 0) {
+	if (life_run(life) > 0)
 		return life->ev == NULL ? TURN_GONE : TURN_WORKED;
-	}
-	if (deadlines_any(ev)) {
+	if (deadlines_any(ev))
 		deadlines_read_clocks(ev);
-	}
 	unit = dispatch_once(ev);
-	if (unit != UNIT_NONE) {
+	if (unit != UNIT_NONE)
 		return turn_of(unit);
-	}
 	dispatch_rested(ev);
 	if (!talev_have_events(ev)) {
 		errno = ENOENT;
@@ -167,20 +157,16 @@ static bool may_sleep(struct talev_context *ev)
 	struct backend_deadlines deadlines;
 
 	if (ev->immediate_count > 0 || ev->due_count > 0 || ev->life->ready_count > 0 ||
-		dispatch_hooks_pending(ev)) {
+		dispatch_hooks_pending(ev))
 		return false;
-	}
 	deadlines_get(ev, &deadlines);
-	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
-		if (deadlines.at[clock] <= ev->turn_time[clock]) {
+	for (int clock = 0; clock < BASE_CLOCKS; clock++)
+		if (deadlines.at[clock] <= ev->turn_time[clock])
 			return false;
-		}
-	}
 	return true;
 }
 
-static enum turn dispatch_batch(
-	struct loop_call *call, const struct backend_event *events, int n)
+static enum turn dispatch_batch(struct loop_call *call, const struct backend_event *events, int n)
 {
 	struct talev_context *ev = call->ev;
 	uint64_t waits = ev->waits;
@@ -190,22 +176,17 @@ static enum turn dispatch_batch(
 		bool fired;
 
 		dispatch_earn(ev);
-		if (dispatch_urgent(ev) == UNIT_GONE) {
+		if (dispatch_urgent(ev) == UNIT_GONE)
 			return TURN_GONE;
-		}
 		/* If a nested loop has waited, what this wait reported is old news. */
-		if (stopped(call) || ev->waits != waits) {
+		if (stopped(call) || ev->waits != waits)
 			return TURN_WORKED;
-		}
-		if (!ready_dispatch(ev, &events[i], ev->handlers == handlers, &fired)) {
+		if (!ready_dispatch(ev, &events[i], ev->handlers == handlers, &fired))
 			return TURN_GONE;
-		}
-		if (ev->break_pending) {
+		if (ev->break_pending)
 			return TURN_WORKED;
-		}
-		if (i % 16 == 15 && deadlines_any(ev)) {
+		if (i % 16 == 15 && deadlines_any(ev))
 			deadlines_read_clocks(ev);
-		}
 	}
 	return TURN_WORKED;
 }
@@ -217,22 +198,18 @@ static enum turn batch(struct loop_call *call)
 	struct backend_event events[BATCH];
 	int n;
 
-	if (life_run(call->life) > 0 && (call->life->ev == NULL || ev->closing)) {
+	if (life_run(call->life) > 0 && (call->life->ev == NULL || ev->closing))
 		return TURN_GONE;
-	}
 	deadlines_read_clocks(ev);
 	dispatch_begin_turn(ev);
-	if (dispatch_urgent(ev) == UNIT_GONE) {
+	if (dispatch_urgent(ev) == UNIT_GONE)
 		return TURN_GONE;
-	}
-	if (stopped(call) || !talev_have_events(ev)) {
+	if (stopped(call) || !talev_have_events(ev))
 		return TURN_WORKED;
-	}
 	/* A backend with its own time reports one at a time, each looked at afresh. */
 	n = ready_wait(ev, may_sleep(ev), events, ev->backend->ops->now != NULL ? 1 : BATCH);
-	if (n < 0) {
+	if (n < 0)
 		return failed();
-	}
 	deadlines_read_clocks(ev);
 	return dispatch_batch(call, events, n);
 }
@@ -247,9 +224,8 @@ static enum turn traced(struct loop_call *call, bool block, bool many)
 	core_trace(ev, TALEV_TRACE_BEFORE_TURN, NULL);
 	turn = many ? batch(call) : once(ev, block);
 	error = errno;
-	if (call->life->ev != NULL) {
+	if (call->life->ev != NULL)
 		core_trace(ev, TALEV_TRACE_AFTER_TURN, NULL);
-	}
 	errno = error;
 	return turn;
 }
@@ -259,12 +235,10 @@ static int run_once(struct talev_context *ev, bool block, const char *location)
 	struct loop_call call;
 	enum turn turn = TURN_WORKED;
 
-	if (enter(&call, ev, location) != 0) {
+	if (enter(&call, ev, location) != 0)
 		return -1;
-	}
-	if (!take_break(&call)) {
+	if (!take_break(&call))
 		turn = traced(&call, block, false);
-	}
 	if (turn == TURN_IDLE) {
 		errno = EAGAIN;
 		turn = TURN_FAILED;
@@ -287,12 +261,10 @@ int _talev_loop_wait(struct talev_context *ev, const char *location)
 	struct loop_call call;
 	enum turn turn = TURN_WORKED;
 
-	if (enter(&call, ev, location) != 0) {
+	if (enter(&call, ev, location) != 0)
 		return -1;
-	}
-	while (turn == TURN_WORKED && !ev->break_pending && talev_have_events(ev)) {
+	while (turn == TURN_WORKED && !ev->break_pending && talev_have_events(ev))
 		turn = traced(&call, true, true);
-	}
 	return leave(&call, turn);
 }
 
@@ -302,9 +274,8 @@ int _talev_loop_until(struct talev_context *ev, bool (*finished)(void *private_d
 	struct loop_call call;
 	enum turn turn = TURN_WORKED;
 
-	if (enter(&call, ev, location) != 0) {
+	if (enter(&call, ev, location) != 0)
 		return -1;
-	}
 	call.finished = finished;
 	call.finished_private = private_data;
 	while (turn == TURN_WORKED && !stopped(&call)) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From the kernel's report of a descriptor to the handler of one of its watchers. */
-#include "core/context.h"
+#include "core/dispatch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,13 +16,11 @@ static uint32_t match(uint32_t flags, uint32_t events)
 	uint32_t bits = events & BITS;
 	uint32_t told;
 
-	if ((events & (TALEV_FD_ERROR | BACKEND_HANGUP)) != 0) {
+	if ((events & (TALEV_FD_ERROR | BACKEND_HANGUP)) != 0)
 		bits |= TALEV_FD_READ | TALEV_FD_WRITE;
-	}
 	told = bits & flags;
-	if (told == 0 && (events & (TALEV_FD_ERROR | BACKEND_HANGUP)) != 0) {
+	if (told == 0 && (events & (TALEV_FD_ERROR | BACKEND_HANGUP)) != 0)
 		told = flags;
-	}
 	return told;
 }
 
@@ -34,9 +32,8 @@ static uint32_t look(const struct slot *slot, uint32_t want)
 	pfd.events |= (want & TALEV_FD_READ) != 0 ? POLLIN : 0;
 	pfd.events |= (want & TALEV_FD_WRITE) != 0 ? POLLOUT : 0;
 	pfd.events |= (want & TALEV_FD_HUP) != 0 ? POLLRDHUP : 0;
-	if (base_poll(&pfd, 1, 0) <= 0) {
+	if (base_poll(&pfd, 1, 0) <= 0)
 		return 0;
-	}
 	events |= (pfd.revents & POLLIN) != 0 ? TALEV_FD_READ : 0;
 	events |= (pfd.revents & POLLOUT) != 0 ? TALEV_FD_WRITE : 0;
 	events |= (pfd.revents & POLLERR) != 0 ? TALEV_FD_ERROR : 0;
@@ -50,7 +47,8 @@ static bool may_block(struct slot *slot)
 	if (slot->blocking == BLOCKING_UNKNOWN) {
 		int flags = base_get_fl(slot->fd);
 
-		slot->blocking = flags >= 0 && (flags & O_NONBLOCK) != 0 ? BLOCKING_NO : BLOCKING_YES;
+		slot->blocking =
+			flags >= 0 && (flags & O_NONBLOCK) != 0 ? BLOCKING_NO : BLOCKING_YES;
 	}
 	return slot->blocking == BLOCKING_YES;
 }
@@ -63,9 +61,8 @@ static struct fd_source *pick(const struct slot *slot, uint32_t events, uint32_t
 		struct fd_source *fs = (struct fd_source *)src;
 
 		*told = src->enabled ? match(fs->flags, events) : 0;
-		if (*told != 0) {
+		if (*told != 0)
 			return fs;
-		}
 	}
 	return NULL;
 }
@@ -74,9 +71,8 @@ static struct slot *find(struct talev_context *ev, const struct backend_event *e
 {
 	struct slot *slot = slot_get(ev, event->fd);
 
-	if (slot == NULL || slot->generation != event->generation || TAILQ_EMPTY(&slot->watchers)) {
+	if (slot == NULL || slot->generation != event->generation || TAILQ_EMPTY(&slot->watchers))
 		return NULL;
-	}
 	return slot;
 }
 
@@ -89,17 +85,14 @@ bool ready_dispatch(
 	uint32_t told;
 
 	*fired = false;
-	if (slot == NULL) {
+	if (slot == NULL)
 		return true;
-	}
 	/* An earlier handler of this batch may have used up what the kernel reported. */
-	if (!fresh && !slot->is_always && may_block(slot)) {
+	if (!fresh && !slot->is_always && ev->backend->ops->now == NULL && may_block(slot))
 		events = look(slot, events);
-	}
 	fs = pick(slot, events, &told);
-	if (fs == NULL) {
+	if (fs == NULL)
 		return true;
-	}
 	TAILQ_REMOVE(&slot->watchers, &fs->src, link);
 	TAILQ_INSERT_TAIL(&slot->watchers, &fs->src, link);
 	*fired = true;
@@ -110,14 +103,12 @@ bool ready_dispatch(
  * number that means another file now, or none. A new set has only what we put there. */
 static void stray(struct talev_context *ev, int fd)
 {
-	if (ev->backend->ops->rebuild == NULL) {
+	if (ev->backend->ops->rebuild == NULL)
 		return;
-	}
 	base_log(TALEV_LOG_WARNING,
 		"descriptor %d was closed while a duplicate of it was open, and still reports", fd);
-	if (ev->backend->ops->rebuild(ev->backend) == 0) {
+	if (ev->backend->ops->rebuild(ev->backend) == 0)
 		slots_forget_kernel(ev);
-	}
 }
 
 /* Takes out of the reports what no watcher of the user's is to see. */
@@ -126,12 +117,15 @@ static int sift(struct talev_context *ev, struct backend_event *events, int n)
 	int kept = 0;
 	int lost = -1;
 
+	for (int i = 0; i < n; i++)
+		if (find(ev, &events[i]) == NULL)
+			lost = events[i].fd;
 	for (int i = 0; i < n; i++) {
 		struct slot *slot = find(ev, &events[i]);
 
-		if (slot == NULL) {
-			lost = events[i].fd;
-		} else if ((events[i].events & BACKEND_CLOSED) != 0) {
+		if (slot == NULL)
+			continue;
+		if ((events[i].events & BACKEND_CLOSED) != 0) {
 			slot_closed(slot);
 		} else if (slot->internal) {
 			struct source *src = TAILQ_FIRST(&slot->watchers);
@@ -141,9 +135,8 @@ static int sift(struct talev_context *ev, struct backend_event *events, int n)
 			events[kept++] = events[i];
 		}
 	}
-	if (lost >= 0) {
+	if (lost >= 0)
 		stray(ev, lost);
-	}
 	return kept;
 }
 
@@ -154,6 +147,7 @@ static int wait_kernel(struct talev_context *ev, bool block, struct backend_even
 	int error;
 
 	deadlines_get(ev, &deadlines);
+	block = block && dispatch_hooks_sleep(ev);
 	ev->waits++;
 	core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
 	n = ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);
@@ -169,24 +163,19 @@ int ready_wait(struct talev_context *ev, bool block, struct backend_event *event
 	int n = 0;
 	int more;
 
-	if (slots_flush(ev) != 0) {
+	if (slots_flush(ev) != 0)
 		return -1;
-	}
 	always = slots_any_always(ev);
-	if (always && max == 1 && ev->always_next) {
+	if (always && max == 1 && ev->always_next)
 		n = slots_always(ev, events, max);
-	}
 	ev->always_next = !ev->always_next;
-	if (n == max) {
+	if (n == max)
 		return n;
-	}
 	more = wait_kernel(ev, block && !always, events + n, max - n);
-	if (more < 0) {
+	if (more < 0)
 		return always && errno == EINTR ? n : -1;
-	}
 	n += sift(ev, events + n, more);
-	if (always && n < max) {
+	if (always && n < max)
 		n += slots_always(ev, events + n, max - n);
-	}
 	return n;
 }

@@ -15,9 +15,8 @@ struct slot *slot_get(struct talev_context *ev, int fd)
 {
 	unsigned page = (unsigned)fd / SLOT_PAGE;
 
-	if (page >= ev->slots.page_count || ev->slots.pages[page] == NULL) {
+	if (page >= ev->slots.page_count || ev->slots.pages[page] == NULL)
 		return NULL;
-	}
 	return &ev->slots.pages[page]->slots[fd % SLOT_PAGE];
 }
 
@@ -26,16 +25,13 @@ static int grow(struct slots *slots, unsigned page)
 	unsigned count = slots->page_count > 0 ? slots->page_count : 4;
 	struct slot_page **pages;
 
-	while (count <= page) {
+	while (count <= page)
 		count *= 2;
-	}
 	pages = realloc(slots->pages, count * sizeof(*pages));
-	if (pages == NULL) {
+	if (pages == NULL)
 		return -1;
-	}
-	for (unsigned i = slots->page_count; i < count; i++) {
+	for (unsigned i = slots->page_count; i < count; i++)
 		pages[i] = NULL;
-	}
 	slots->pages = pages;
 	slots->page_count = count;
 	return 0;
@@ -47,9 +43,8 @@ static struct slot *slot_make(struct talev_context *ev, int fd)
 	unsigned page = (unsigned)fd / SLOT_PAGE;
 	struct slot_page *made;
 
-	if (slot != NULL) {
+	if (slot != NULL)
 		return slot;
-	}
 	made = calloc(1, sizeof(*made));
 	if (made == NULL || (page >= ev->slots.page_count && grow(&ev->slots, page) != 0)) {
 		free(made);
@@ -84,11 +79,9 @@ static uint32_t wanted(const struct slot *slot)
 	struct source *src;
 	uint32_t events = 0;
 
-	TAILQ_FOREACH (src, &slot->watchers, link) {
-		if (src->enabled) {
+	TAILQ_FOREACH (src, &slot->watchers, link)
+		if (src->enabled)
 			events |= watcher_of(src)->flags;
-		}
-	}
 	return events;
 }
 
@@ -112,15 +105,13 @@ static void change_done(struct talev_context *ev, struct slot *slot)
 
 static void set_always(struct talev_context *ev, struct slot *slot, bool always)
 {
-	if (slot->is_always == always) {
+	if (slot->is_always == always)
 		return;
-	}
 	slot->is_always = always;
-	if (always) {
+	if (always)
 		TAILQ_INSERT_TAIL(&ev->slots.always, slot, always);
-	} else {
+	else
 		TAILQ_REMOVE(&ev->slots.always, slot, always);
-	}
 }
 
 /* Makes the kernel's interest that of the watchers. -1: EBADF and ESTALE say that what the kernel
@@ -131,16 +122,13 @@ static int sync_slot(struct talev_context *ev, struct slot *slot, unsigned hints
 	int ret;
 
 	change_done(ev, slot);
-	if (slot->is_always && want != 0 && hints == 0) {
+	if (slot->is_always && want != 0 && hints == 0)
 		return 0;
-	}
 	set_always(ev, slot, false);
-	if (want == slot->kernel && (hints & BACKEND_VERIFY) == 0) {
+	if (want == slot->kernel && (hints & BACKEND_VERIFY) == 0)
 		return 0;
-	}
-	if (slot->internal) {
+	if (slot->internal)
 		hints |= BACKEND_INTERNAL;
-	}
 	ret = ev->backend->ops->modify(
 		ev->backend, slot->fd, slot->generation, slot->kernel, want, hints);
 	if (ret == 0) {
@@ -165,9 +153,8 @@ static int sync_slot(struct talev_context *ev, struct slot *slot, unsigned hints
 
 static void report_closed(const struct slot *slot, const struct source *src)
 {
-	base_log(TALEV_LOG_WARNING,
-		"descriptor %d was closed before its watcher %s (%s) was freed", slot->fd, src->where,
-		source_location(src));
+	base_log(TALEV_LOG_WARNING, "descriptor %d was closed before its watcher %s (%s) was freed",
+		slot->fd, src->where, source_location(src));
 }
 
 /* The program closed the descriptor under its watchers, except for the one that is new. */
@@ -176,14 +163,11 @@ static void close_watchers(struct slot *slot, const struct fd_source *except)
 	struct source *src;
 
 	for (;;) {
-		TAILQ_FOREACH (src, &slot->watchers, link) {
-			if (watcher_of(src) != except) {
+		TAILQ_FOREACH (src, &slot->watchers, link)
+			if (watcher_of(src) != except)
 				break;
-			}
-		}
-		if (src == NULL) {
+		if (src == NULL)
 			return;
-		}
 		report_closed(slot, src);
 		watcher_of(src)->fd = -1;
 		source_close(src, NULL);
@@ -207,9 +191,8 @@ static int tell_new(struct talev_context *ev, struct slot *slot, struct fd_sourc
 		slot->generation++;
 		slot->blocking = BLOCKING_UNKNOWN;
 		slot->internal = fs->internal;
-		if (wanted(slot) == 0) {
+		if (wanted(slot) == 0)
 			return base_get_fl(slot->fd) == -1 ? -1 : 0;
-		}
 		return sync_slot(ev, slot, 0);
 	}
 	/* The number may be that of another file by now than the older watchers meant. */
@@ -232,27 +215,23 @@ int core_fd_attach(struct fd_source *fs)
 		errno = EBADF;
 		return -1;
 	}
-	if (context_check_fork(ev) != 0) {
+	if (context_check_fork(ev) != 0)
 		return -1;
-	}
 	slot = slot_make(ev, fs->fd);
-	if (slot == NULL) {
+	if (slot == NULL)
 		return -1;
-	}
 	source_unplace(&fs->src);
 	fs->slot = slot;
 	fs->src.place = PLACE_SLOT;
 	TAILQ_INSERT_TAIL(&slot->watchers, &fs->src, link);
 	count_watcher(ev, fs);
-	if (tell_new(ev, slot, fs) == 0) {
+	if (tell_new(ev, slot, fs) == 0)
 		return 0;
-	}
 	error = errno;
 	detach(ev, fs);
 	source_place(&fs->src, ev, PLACE_RESTING);
-	if (TAILQ_EMPTY(&slot->watchers)) {
+	if (TAILQ_EMPTY(&slot->watchers))
 		change_done(ev, slot);
-	}
 	errno = error;
 	return -1;
 }
@@ -262,9 +241,8 @@ void core_fd_detach(struct fd_source *fs)
 	struct talev_context *ev = fs->src.ev;
 	struct slot *slot = fs->slot;
 
-	if (slot == NULL) {
+	if (slot == NULL)
 		return;
-	}
 	detach(ev, fs);
 	if (!TAILQ_EMPTY(&slot->watchers)) {
 		if (wanted(slot) != slot->kernel) {
@@ -281,9 +259,8 @@ void core_fd_detach(struct fd_source *fs)
 		slot->kernel = 0;
 		return;
 	}
-	if (fs->fd < 0) {
+	if (fs->fd < 0)
 		slot->kernel = 0;
-	}
 	if (sync_slot(ev, slot, 0) != 0 && (errno == EBADF || errno == ESTALE)) {
 		report_closed(slot, &fs->src);
 		fs->fd = -1;
@@ -309,14 +286,12 @@ int slots_flush(struct talev_context *ev)
 
 	/* What the kernel refuses goes back to the end of the list. */
 	while (todo-- > 0 && (slot = TAILQ_FIRST(&ev->slots.changes)) != NULL) {
-		if (sync_slot(ev, slot, 0) == 0) {
+		if (sync_slot(ev, slot, 0) == 0)
 			continue;
-		}
-		if (errno == EBADF || errno == ESTALE) {
+		if (errno == EBADF || errno == ESTALE)
 			close_watchers(slot, NULL);
-		} else {
+		else
 			error = errno;
-		}
 	}
 	if (error != 0) {
 		errno = error;
@@ -328,11 +303,9 @@ int slots_flush(struct talev_context *ev)
 static void each_slot(
 	struct talev_context *ev, void (*fn)(struct talev_context *ev, struct slot *slot))
 {
-	for (unsigned page = 0; page < ev->slots.page_count; page++) {
-		for (int i = 0; ev->slots.pages[page] != NULL && i < SLOT_PAGE; i++) {
+	for (unsigned page = 0; page < ev->slots.page_count; page++)
+		for (int i = 0; ev->slots.pages[page] != NULL && i < SLOT_PAGE; i++)
 			fn(ev, &ev->slots.pages[page]->slots[i]);
-		}
-	}
 }
 
 static void close_slot(struct talev_context *ev, struct slot *slot)
@@ -340,9 +313,8 @@ static void close_slot(struct talev_context *ev, struct slot *slot)
 	struct source *src;
 
 	(void)ev;
-	while ((src = TAILQ_FIRST(&slot->watchers)) != NULL) {
+	while ((src = TAILQ_FIRST(&slot->watchers)) != NULL)
 		source_close(src, NULL);
-	}
 }
 
 void slots_close_all(struct talev_context *ev)
@@ -354,9 +326,8 @@ static void forget_kernel(struct talev_context *ev, struct slot *slot)
 {
 	slot->kernel = 0;
 	set_always(ev, slot, false);
-	if (wanted(slot) != 0) {
+	if (wanted(slot) != 0)
 		note_change(ev, slot);
-	}
 }
 
 void slots_forget_kernel(struct talev_context *ev)
@@ -371,12 +342,10 @@ void slots_each(struct talev_context *ev, void (*fn)(struct source *src, void *p
 		struct slot *slot = slot_get(ev, (int)i);
 		struct source *src;
 
-		if (slot == NULL || slot->internal) {
+		if (slot == NULL || slot->internal)
 			continue;
-		}
-		TAILQ_FOREACH (src, &slot->watchers, link) {
+		TAILQ_FOREACH (src, &slot->watchers, link)
 			fn(src, private_data);
-		}
 	}
 }
 
@@ -388,9 +357,8 @@ void slots_init(struct talev_context *ev)
 
 void slots_destroy(struct talev_context *ev)
 {
-	for (unsigned page = 0; page < ev->slots.page_count; page++) {
+	for (unsigned page = 0; page < ev->slots.page_count; page++)
 		free(ev->slots.pages[page]);
-	}
 	free(ev->slots.pages);
 }
 
@@ -410,12 +378,10 @@ int slots_always(struct talev_context *ev, struct backend_event *events, int max
 
 		TAILQ_REMOVE(&ev->slots.always, slot, always);
 		TAILQ_INSERT_TAIL(&ev->slots.always, slot, always);
-		if (want != 0) {
+		if (want != 0)
 			events[n++] = (struct backend_event){slot->fd, slot->generation, want};
-		}
-		if (slot == last) {
+		if (slot == last)
 			break;
-		}
 	}
 	return n;
 }

@@ -13,17 +13,15 @@ static _Atomic(const struct source_kind *) kinds[KINDS];
 static void learn_kind(const struct source_kind *kind)
 {
 	for (size_t i = 0; i < KINDS; i++) {
-		const struct source_kind *known = atomic_load_explicit(&kinds[i], memory_order_acquire);
+		const struct source_kind *known =
+			atomic_load_explicit(&kinds[i], memory_order_acquire);
 
-		if (known == kind) {
+		if (known == kind)
 			return;
-		}
-		if (known == NULL && atomic_compare_exchange_strong(&kinds[i], &known, kind)) {
+		if (known == NULL && atomic_compare_exchange_strong(&kinds[i], &known, kind))
 			return;
-		}
-		if (known == kind) {
+		if (known == kind)
 			return;
-		}
 	}
 	base_misuse("more than %d kinds of sources", KINDS);
 }
@@ -33,14 +31,13 @@ static struct source *source_of(const void *ptr)
 	const char *name = talloc_get_name(ptr);
 
 	for (size_t i = 0; i < KINDS; i++) {
-		const struct source_kind *kind = atomic_load_explicit(&kinds[i], memory_order_acquire);
+		const struct source_kind *kind =
+			atomic_load_explicit(&kinds[i], memory_order_acquire);
 
-		if (kind == NULL) {
+		if (kind == NULL)
 			return NULL;
-		}
-		if (kind->type == name) {
+		if (kind->type == name)
 			return (struct source *)(uintptr_t)ptr;
-		}
 	}
 	return NULL;
 }
@@ -49,9 +46,8 @@ struct source *source_from_public(const void *ptr)
 {
 	struct source *src = ptr != NULL ? source_of(ptr) : NULL;
 
-	if (src == NULL) {
+	if (src == NULL)
 		errno = EINVAL;
-	}
 	return src;
 }
 
@@ -76,26 +72,23 @@ void source_place(struct source *src, struct talev_context *ev, enum source_plac
 
 	src->place = place;
 	TAILQ_INSERT_TAIL(queue, src, link);
-	if (place == PLACE_IMMEDIATE) {
+	if (place == PLACE_IMMEDIATE)
 		ev->immediate_count++;
-	} else if (place == PLACE_DUE) {
+	else if (place == PLACE_DUE)
 		ev->due_count++;
-	}
 }
 
 void source_unplace(struct source *src)
 {
 	struct source_queue *queue = queue_of(src->ev, src->place);
 
-	if (queue == NULL) {
+	if (queue == NULL)
 		return;
-	}
 	TAILQ_REMOVE(queue, src, link);
-	if (src->place == PLACE_IMMEDIATE) {
+	if (src->place == PLACE_IMMEDIATE)
 		src->ev->immediate_count--;
-	} else if (src->place == PLACE_DUE) {
+	else if (src->place == PLACE_DUE)
 		src->ev->due_count--;
-	}
 	src->place = PLACE_NONE;
 }
 
@@ -107,6 +100,8 @@ static int source_destructor(struct source *src)
 	}
 	source_close(src, NULL);
 	life_forget(&src->life);
+	if (src->kind->destroy != NULL)
+		src->kind->destroy(src);
 	return 0;
 }
 
@@ -115,9 +110,8 @@ void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 {
 	struct source *src;
 
-	if (ev != NULL && core_usable(ev) == NULL) {
+	if (ev != NULL && core_usable(ev) == NULL)
 		return NULL;
-	}
 	if (life_buried(mem_ctx)) {
 		errno = ESTALE;
 		return NULL;
@@ -144,9 +138,8 @@ void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 
 int source_check(const struct source *src)
 {
-	if (src->life.state == TALEV_LIVE && src->ev != NULL) {
+	if (src->life.state == TALEV_LIVE && src->ev != NULL)
 		return 0;
-	}
 	errno = ESTALE;
 	return -1;
 }
@@ -190,14 +183,14 @@ void source_close(struct source *src, struct life_rec *grave)
 		return;
 	}
 	core_trace(ev, TALEV_TRACE_DETACH, src);
-	/* Not live from here on, so that what disarm calls cannot arm it again or close it twice. */
+	/* Not live from here on, so that what disarm calls cannot arm it again or close it twice.
+	 */
 	life_close(ev->life, &src->life, grave);
 	src->kind->disarm(src);
 	source_unplace(src);
 	src->ev = NULL;
-	if (src->kind->closed != NULL && !ev->reinitialising) {
+	if (src->kind->closed != NULL)
 		src->kind->closed(src, ev);
-	}
 }
 
 struct walk {
@@ -213,15 +206,12 @@ static void look_at(const void *ptr, int depth, int max_depth, int is_ref, void 
 
 	(void)depth;
 	(void)max_depth;
-	if (is_ref || (src = source_of(ptr)) == NULL) {
+	if (is_ref || (src = source_of(ptr)) == NULL)
 		return;
-	}
-	if (src->life.state == TALEV_LIVE) {
+	if (src->life.state == TALEV_LIVE)
 		walk->last = src;
-	}
-	if (walk->list != NULL && walk->found < walk->list->count) {
+	if (walk->list != NULL && walk->found < walk->list->count)
 		walk->list->objects[walk->found] = &src->life;
-	}
 	walk->found++;
 }
 
@@ -253,11 +243,9 @@ static struct source *source_of_life(struct life_object *object)
 void source_close_list(struct life_list *list, struct life_rec *grave)
 {
 	life_list_watch(list);
-	for (size_t i = list->count; i-- > 0;) {
-		if (list->objects[i] != NULL) {
+	for (size_t i = list->count; i-- > 0;)
+		if (list->objects[i] != NULL)
 			source_close(source_of_life(list->objects[i]), grave);
-		}
-	}
 	life_list_unwatch(list);
 	free(list->objects);
 }
@@ -274,12 +262,23 @@ void source_close_tree(struct source *src)
 	}
 	for (;;) {
 		talloc_report_depth_cb(src, 0, -1, look_at, &walk);
-		if (walk.last == NULL) {
+		if (walk.last == NULL)
 			return;
-		}
 		source_close(walk.last, NULL);
 		walk.last = NULL;
 	}
+}
+
+bool source_may_leave(const void *ptr)
+{
+	struct source *src = source_of(ptr);
+
+	if (src == NULL)
+		return true;
+	if (src->ev != NULL || src->life.state != TALEV_LIVE || life_guard_of(&src->life) != NULL)
+		return false;
+	life_send_away(&src->life);
+	return true;
 }
 
 const char *source_location(const struct source *src)

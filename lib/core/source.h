@@ -23,12 +23,14 @@ struct source_kind {
 	/* Leave every queue and the kernel, at once. Called once, with src->ev still there. Calls
 	 * nothing of the user's. */
 	void (*disarm)(struct source *src);
-	/* It is inert: the user's code that is to know may run. May free anything. Not called in a
-	 * forked child that re-initialises. Optional. */
+	/* It is inert: the user's code that is to know may run. May free anything. Optional. */
 	void (*closed)(struct source *src, struct talev_context *ev);
+	/* Its memory goes now. Optional. */
+	void (*destroy)(struct source *src);
 	/* Call the handler. */
 	void (*fire)(struct source *src, uint32_t flags, talev_time_t now);
-	/* The handler has returned and the source is still live. False: this has freed it. Optional. */
+	/* The handler has returned and the source is still live. False: this has freed it.
+	 * Optional. */
 	bool (*fired)(struct source *src);
 	/* src->enabled has just changed. */
 	void (*enable)(struct source *src);
@@ -76,7 +78,7 @@ struct timer_source {
 struct fd_source {
 	struct source src;
 	struct slot *slot; /* NULL when not live */
-	int fd; /* -1 when it was found closed: nobody may close that number again */
+	int fd;            /* -1 when it was found closed: nobody may close that number again */
 	uint16_t flags;
 	bool internal; /* one of talev's own: does not keep a loop running, is not shown */
 	bool counted;  /* among the watchers that keep a loop running */
@@ -98,6 +100,10 @@ void source_close(struct source *src, struct life_rec *grave);
 
 /* The source behind a public pointer, or NULL with EINVAL. */
 struct source *source_from_public(const void *ptr);
+
+/* May the chunk at ptr go to another thread? Not if it is a source that a loop or a reference
+ * knows. If it may, the handlers on the stack do not know it any more. */
+bool source_may_leave(const void *ptr);
 
 const char *source_location(const struct source *src);
 

@@ -67,9 +67,8 @@ static int wake_open(struct talev_context *ev)
 	struct core_wake *wake = wake_create();
 	struct fd_source *fs;
 
-	if (wake == NULL) {
+	if (wake == NULL)
 		return -1;
-	}
 	/* Untraced, off the tree of the user: nobody asked for it. */
 	fs = talloc_zero(NULL, struct fd_source);
 	if (fs == NULL) {
@@ -101,9 +100,8 @@ static int wake_open(struct talev_context *ev)
 
 void wake_close(struct talev_context *ev)
 {
-	if (ev->wake == NULL) {
+	if (ev->wake == NULL)
 		return;
-	}
 	core_fd_detach(ev->wake_source);
 	TALLOC_FREE(ev->wake_source);
 	wake_unref(ev->wake);
@@ -112,18 +110,16 @@ void wake_close(struct talev_context *ev)
 
 int wake_reopen(struct talev_context *ev)
 {
-	if (ev->wake == NULL) {
+	if (ev->wake == NULL)
 		return 0;
-	}
 	wake_close(ev);
 	return wake_open(ev);
 }
 
 struct core_wake *core_wake_get(struct talev_context *ev)
 {
-	if (ev->wake == NULL && wake_open(ev) != 0) {
+	if (ev->wake == NULL && wake_open(ev) != 0)
 		return NULL;
-	}
 	atomic_fetch_add_explicit(&ev->wake->refs, 1, memory_order_relaxed);
 	return ev->wake;
 }

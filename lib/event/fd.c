@@ -32,7 +32,7 @@ static void fd_closed(struct source *src, struct talev_context *ev)
 	struct talev_fd *fde = fd_of(src);
 
 	/* The program closed it already: the number may be another file's by now. */
-	if (fde->fs.fd == -1 || fde->close_fn == NULL)
+	if (fde->fs.fd == -1 || fde->close_fn == NULL || core_reinitialising(ev))
 		return;
 	fde->close_fn(ev, fde, fde->fs.fd, src->private_data);
 }

@@ -5,11 +5,13 @@
  */
 #include "event/event.h"
 #include <errno.h>
+#include <stddef.h>
 #include <talev/immediate.h>
 
 struct talev_immediate {
 	struct source src;
 	talev_immediate_handler_t handler;
+	struct core_post post;
 };
 
 static struct talev_immediate *immediate_of(struct source *src)
@@ -17,9 +19,18 @@ static struct talev_immediate *immediate_of(struct source *src)
 	return (struct talev_immediate *)src;
 }
 
+static void withdraw(struct source *src)
+{
+	struct core_post *post = &immediate_of(src)->post;
+
+	if (post->ops != NULL)
+		post->ops->withdraw(post);
+}
+
 static void immediate_disarm(struct source *src)
 {
 	core_immediate_unqueue(src);
+	withdraw(src);
 }
 
 static void immediate_fire(struct source *src, uint32_t flags, talev_time_t now)
@@ -47,6 +58,7 @@ static const struct source_kind immediate_kind = {
 	.type = "struct talev_immediate",
 	.label = "immediate",
 	.disarm = immediate_disarm,
+	.destroy = withdraw,
 	.fire = immediate_fire,
 	.enable = immediate_enable,
 	.describe = immediate_describe,
@@ -56,6 +68,36 @@ struct talev_immediate *_talev_create_immediate(TALLOC_CTX *mem_ctx, const char 
 {
 	return source_create(
 		NULL, mem_ctx, sizeof(struct talev_immediate), &immediate_kind, NULL, where);
+}
+
+struct core_post *immediate_post(struct talev_immediate *im)
+{
+	return &im->post;
+}
+
+struct talev_immediate *immediate_of_post(struct core_post *post)
+{
+	return (struct talev_immediate *)((char *)post - offsetof(struct talev_immediate, post));
+}
+
+void immediate_prepare(struct talev_immediate *im, talev_immediate_handler_t handler,
+	void *private_data, const char *where)
+{
+	im->handler = handler;
+	im->src.private_data = private_data;
+	if (!im->src.named)
+		im->src.where = where;
+}
+
+void immediate_arrived(struct talev_immediate *im, struct talev_context *ev)
+{
+	if (im->src.life.state == TALEV_LIVE)
+		core_immediate_queue(&im->src, ev);
+}
+
+void immediate_call(struct talev_immediate *im, struct talev_context *ev)
+{
+	im->handler(ev, im, im->src.private_data);
 }
 
 int _talev_schedule_immediate(struct talev_immediate *im, struct talev_context *ev,
@@ -73,10 +115,7 @@ int _talev_schedule_immediate(struct talev_immediate *im, struct talev_context *
 		return -1;
 
 	immediate_disarm(&im->src);
-	im->handler = handler;
-	im->src.private_data = private_data;
-	if (!im->src.named)
-		im->src.where = where;
+	immediate_prepare(im, handler, private_data, where);
 	core_immediate_queue(&im->src, ev);
 	return 0;
 }

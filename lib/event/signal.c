@@ -136,7 +136,8 @@ static void report_loss(struct watched *watched)
 	unsigned lost = atomic_exchange(&watched->sub.lost, 0);
 
 	if (lost > 0)
-		base_log(TALEV_LOG_ERROR, "signal %d: siginfo of %u arrivals is lost, %u were waiting",
+		base_log(TALEV_LOG_ERROR,
+			"signal %d: siginfo of %u arrivals is lost, %u were waiting",
 			watched->sub.signum, lost, SIGRING_SIZE);
 }
 
@@ -213,10 +214,9 @@ static struct sigbox *box_for(struct talev_context *ev)
 
 static void close_box_if_unused(struct sigbox *box)
 {
-	for (int signum = 1; signum < SIGNUM_LIMIT; signum++) {
+	for (int signum = 1; signum < SIGNUM_LIMIT; signum++)
 		if (box->subs[signum] != NULL)
 			return;
-	}
 	core_hook_remove(box->ev, &box->hook);
 	sigbox_close(box);
 }

@@ -166,10 +166,9 @@ struct sigbox *sigbox_find(struct talev_context *ev)
 	sigset_t mask;
 
 	lock_table(&mask);
-	LIST_FOREACH (box, &boxes, link) {
+	LIST_FOREACH (box, &boxes, link)
 		if (box->ev == ev)
 			break;
-	}
 	unlock_table(&mask);
 	return box;
 }
@@ -206,7 +205,8 @@ void sigbox_after_fork(struct sigbox *box)
 	struct core_wake *old = box->wake;
 	sigset_t mask;
 
-	/* Without a new one the parent's stays unwritten; what arrives still interrupts the wait. */
+	/* Without a new one the parent's stays unwritten; what arrives still interrupts the wait.
+	 */
 	if (wake == NULL)
 		return;
 	lock_table(&mask);

@@ -16,11 +16,9 @@ static const struct backend_ops *const backends[] = {
 
 static const struct backend_ops *find(const char *name)
 {
-	for (size_t i = 0; i < BACKENDS; i++) {
-		if (strcmp(backends[i]->name, name) == 0) {
+	for (size_t i = 0; i < BACKENDS; i++)
+		if (strcmp(backends[i]->name, name) == 0)
 			return backends[i];
-		}
-	}
 	errno = EINVAL;
 	return NULL;
 }
@@ -42,9 +40,8 @@ struct talev_context *_talev_sim_init(TALLOC_CTX *mem_ctx, uint64_t seed, const 
 {
 	struct talev_context *ev = core_context_create(mem_ctx, &backend_sim, where);
 
-	if (ev != NULL) {
+	if (ev != NULL)
 		sim_set_seed(core_get_backend(ev), seed);
-	}
 	return ev;
 }
 
@@ -56,9 +53,8 @@ const char **talev_backend_list(TALLOC_CTX *mem_ctx)
 		errno = ENOMEM;
 		return NULL;
 	}
-	for (size_t i = 0; i < BACKENDS; i++) {
+	for (size_t i = 0; i < BACKENDS; i++)
 		names[i] = backends[i]->name;
-	}
 	names[BACKENDS] = NULL;
 	return names;
 }

@@ -36,10 +36,9 @@ static size_t utf8_length(const unsigned char *s)
 	if (s[1] < least || s[1] > most)
 		return 0;
 	/* The string's end is no continuation byte, so this does not read beyond it. */
-	for (size_t i = 2; i < n; i++) {
+	for (size_t i = 2; i < n; i++)
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
-	}
 	return n;
 }
 

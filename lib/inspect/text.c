@@ -21,8 +21,8 @@ struct table {
 	bool failed;
 };
 
-static const struct row heading = {{"KIND", "NAME", "WHAT", "STATE", "CALLS", "TOTAL", "LONGEST",
-	"LOCATION"}};
+static const struct row heading = {
+	{"KIND", "NAME", "WHAT", "STATE", "CALLS", "TOTAL", "LONGEST", "LOCATION"}};
 
 static const char *keep(struct table *table, const char *string)
 {
@@ -36,7 +36,8 @@ static char *whole(TALLOC_CTX *mem_ctx, talev_time_t t, talev_time_t unit, const
 	talev_time_t tenths = t % unit * 10 / unit;
 
 	if (t / unit < 100 && tenths != 0)
-		return talloc_asprintf(mem_ctx, "%" PRId64 ".%" PRId64 " %s", t / unit, tenths, name);
+		return talloc_asprintf(
+			mem_ctx, "%" PRId64 ".%" PRId64 " %s", t / unit, tenths, name);
 	return talloc_asprintf(mem_ctx, "%" PRId64 " %s", t / unit, name);
 }
 
@@ -168,10 +169,9 @@ static char *printable(TALLOC_CTX *mem_ctx, const char *string)
 {
 	char *copy = talloc_strdup(mem_ctx, string);
 
-	for (char *c = copy; c != NULL && *c != '\0'; c++) {
+	for (char *c = copy; c != NULL && *c != '\0'; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '?';
-	}
 	return copy;
 }
 
@@ -246,8 +246,9 @@ static void put_head(struct out *out, const struct talev_context_info *info)
 		return;
 	name = printable(out->text, info->name);
 	out->failed |= name == NULL;
-	out_printf(out, "%s (%s) on %s, %s, level %u: %" PRIu64 " turns, %" PRIu64 " waits, %" PRIu64
-			" handlers\n",
+	out_printf(out,
+		"%s (%s) on %s, %s, level %u: %" PRIu64 " turns, %" PRIu64 " waits, %" PRIu64
+		" handlers\n",
 		name, info->location, info->backend, inspect_state_name(info->state), info->level,
 		info->turns, info->waits, info->handlers);
 	out_printf(out, "finalizers: %zu ready, %zu waiting for a handler to return\n",

@@ -31,17 +31,34 @@ void life_ref(struct life *life)
 
 void life_unref(struct life *life)
 {
-	if (--life->refs == 0) {
+	if (--life->refs == 0)
 		free(life);
-	}
 }
 
-void life_enter(struct life_frame *frame, struct life *life, struct life_object *object)
+bool life_enter(struct life_frame *frame, struct life *life, struct life_object *object)
 {
+	struct life_guard *guard = NULL;
+
+	if (object != NULL && object->rec != NULL) {
+		guard = object->rec->guard;
+		if (guard != NULL && !guard_enter(guard))
+			return false;
+	}
 	frame->life = life;
+	frame->guard = guard;
 	frame->object = object;
 	frame->pin = NULL;
 	LIST_INSERT_HEAD(&frames, frame, link);
+	return true;
+}
+
+void frames_take_guard(struct life_object *object, struct life_guard *guard)
+{
+	struct life_frame *frame;
+
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->object == object && guard_enter(guard))
+			frame->guard = guard;
 }
 
 void life_leave(struct life_frame *frame)
@@ -49,6 +66,8 @@ void life_leave(struct life_frame *frame)
 	struct life_rec *rec = frame->pin;
 
 	LIST_REMOVE(frame, link);
+	if (frame->guard != NULL)
+		guard_leave(frame->guard);
 	if (rec != NULL && --rec->pins == 0) {
 		rec->life->pinned--;
 		record_queue(rec);
@@ -59,11 +78,9 @@ bool life_running(const struct life_object *object)
 {
 	const struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link) {
-		if (frame->object == object) {
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->object == object)
 			return true;
-		}
-	}
 	return false;
 }
 
@@ -88,21 +105,25 @@ static void absorb(struct life_rec *grave, struct life_rec *old)
 	record_adopt(grave, old);
 }
 
+static void pin_frame(struct life_frame *frame, struct life_rec *rec)
+{
+	if (frame->pin == rec)
+		return;
+	if (frame->pin != NULL) {
+		absorb(rec, frame->pin);
+		return;
+	}
+	frame->pin = rec;
+	rec->pins++;
+}
+
 static void pin(struct life_object *object, struct life_rec *rec)
 {
 	struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link) {
-		if (frame->object != object || frame->pin == rec) {
-			continue;
-		}
-		if (frame->pin != NULL) {
-			absorb(rec, frame->pin);
-			continue;
-		}
-		frame->pin = rec;
-		rec->pins++;
-	}
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->object == object)
+			pin_frame(frame, rec);
 }
 
 void life_close(struct life *life, struct life_object *object, struct life_rec *grave)
@@ -111,29 +132,27 @@ void life_close(struct life *life, struct life_object *object, struct life_rec *
 
 	if (object->state != TALEV_LIVE) {
 		/* Its finalizer is on its way already, but the memory is the grave's now. */
-		if (grave != NULL) {
+		if (grave != NULL)
 			pin(object, grave);
-		}
 		return;
 	}
-	object->state = rec != NULL || grave != NULL ? TALEV_CLOSING : TALEV_FINALIZED;
+	object->state = TALEV_CLOSING;
+	if (rec != NULL && rec->guard != NULL)
+		life_guard_cancel(rec->guard);
 	if (grave != NULL) {
-		if (rec != NULL) {
+		if (rec != NULL)
 			record_adopt(grave, rec);
-		}
 		pin(object, grave);
 		return;
 	}
-	if (rec == NULL) {
+	if (rec == NULL)
 		return;
-	}
 	record_attach(rec, life);
 	pin(object, rec);
-	if (rec->pins > 0) {
+	if (rec->pins > 0)
 		life->pinned++;
-	} else {
+	else
 		record_queue(rec);
-	}
 }
 
 void life_forget(struct life_object *object)
@@ -141,22 +160,52 @@ void life_forget(struct life_object *object)
 	struct life_frame *frame;
 	struct life_list *list;
 
-	LIST_FOREACH (frame, &frames, link) {
-		if (frame->object == object) {
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->object == object)
 			frame->object = NULL;
-		}
-	}
 	LIST_FOREACH (list, &lists, link) {
-		for (size_t i = 0; i < list->count; i++) {
-			if (list->objects[i] == object) {
+		for (size_t i = 0; i < list->count; i++)
+			if (list->objects[i] == object)
 				list->objects[i] = NULL;
-			}
-		}
 	}
 	if (object->rec != NULL) {
+		if (object->rec->guard != NULL) {
+			guard_forget(object->rec->guard);
+			object->rec->guard = NULL;
+		}
 		object->rec->object = NULL;
 		object->rec = NULL;
 	}
+}
+
+void life_send_away(struct life_object *object)
+{
+	struct life_frame *frame;
+
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->object == object)
+			frame->object = NULL;
+}
+
+void life_after(struct life *life, struct life_rec *rec, struct life_guard *guard)
+{
+	struct life_frame *frame;
+
+	record_attach(rec, life);
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->guard == guard)
+			pin_frame(frame, rec);
+	life_seal(rec);
+}
+
+bool life_guard_mine(const struct life_guard *guard)
+{
+	const struct life_frame *frame;
+
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->guard == guard)
+			return true;
+	return false;
 }
 
 void life_list_watch(struct life_list *list)

@@ -42,6 +42,7 @@ struct life {
 struct life_frame {
 	LIST_ENTRY(life_frame) link;
 	struct life *life;
+	struct life_guard *guard;   /* that the handler holds, or NULL */
 	struct life_object *object; /* NULL: its memory went, or it is a finalizer */
 	struct life_rec *pin;       /* what cannot run before this frame has left */
 };
@@ -52,11 +53,11 @@ void life_ref(struct life *life);
 void life_unref(struct life *life);
 
 /* -1: EALREADY, ESTALE, ENOMEM. fn NULL on an object without a finalizer: 0. */
-int life_set_finalizer(
-	struct life_object *object, unsigned flags, talev_finalizer_t fn, void *arg);
+int life_set_finalizer(struct life_object *object, unsigned flags, talev_finalizer_t fn, void *arg);
 
-/* A handler of object begins (NULL: of nothing that can be closed). */
-void life_enter(struct life_frame *frame, struct life *life, struct life_object *object);
+/* A handler of object begins (NULL: of nothing that can be closed). False: its guard says that it
+ * must not, and there is no frame. */
+bool life_enter(struct life_frame *frame, struct life *life, struct life_object *object);
 /* It has returned. frame->object tells whether the object's memory is still there. The life may
  * go with its last frame: hold a reference to look at it afterwards. */
 void life_leave(struct life_frame *frame);
@@ -70,12 +71,15 @@ void life_close(struct life *life, struct life_object *object, struct life_rec *
 /* The memory of object goes now. It is CLOSING or FINALIZED. */
 void life_forget(struct life_object *object);
 
-/* Takes the tree out of its parent and buries it. NULL: ENOMEM, nothing changed. */
-struct life_rec *life_bury(struct life *life, void *tree, unsigned flags, talev_finalizer_t fn,
-	void *arg);
+/* A record for life_bury() or life_after(). Any thread. NULL: ENOMEM. */
+struct life_rec *life_record(unsigned flags, talev_finalizer_t fn, void *arg);
+/* It is not needed after all. Any thread. */
+void life_discard(struct life_rec *rec);
+/* Takes the tree out of its parent and buries it below rec. */
+void life_bury(struct life *life, struct life_rec *rec, void *tree);
 /* All objects in it have been closed: it runs when its last pin drops. True if none is there: it
  * is queued, and may be run by life_run_now(). */
-bool life_grave_seal(struct life_rec *grave);
+bool life_seal(struct life_rec *grave);
 /* Runs a sealed grave without pins before its turn in the queue. */
 void life_run_now(struct life_rec *grave);
 /* Does ptr lie in a grave of this thread? */
@@ -94,5 +98,32 @@ struct life_list {
 };
 void life_list_watch(struct life_list *list);
 void life_list_unwatch(struct life_list *list);
+
+/* The part of a referenced object that other threads see, and that outlives it: whether its
+ * handler may start, and whether one is executing. See guard.c for the protocol. */
+struct life_guard;
+/* Of object, made when first asked for, with one more reference. Owner. NULL: ENOMEM. */
+struct life_guard *life_guard_get(struct life_object *object);
+/* The same without a reference; NULL if it has none. Owner. */
+struct life_guard *life_guard_of(const struct life_object *object);
+void life_guard_ref(struct life_guard *guard);
+void life_guard_unref(struct life_guard *guard);
+/* No handler starts any more. Returns what was before. Any thread. */
+#define LIFE_GUARD_CANCELLED 0x1u
+#define LIFE_GUARD_RUNNING   0x2u
+unsigned life_guard_cancel(struct life_guard *guard);
+unsigned life_guard_look(const struct life_guard *guard);
+/* Waits until no handler is executing. Any thread but one that executes it. */
+void life_guard_wait(struct life_guard *guard);
+/* Does this thread execute it? */
+bool life_guard_mine(const struct life_guard *guard);
+/* The object while its memory is there, else NULL. Owner. */
+struct life_object *life_guard_object(const struct life_guard *guard);
+
+/* Queues rec to run when no frame of this thread holds guard. */
+void life_after(struct life *life, struct life_rec *rec, struct life_guard *guard);
+
+/* The object goes to another thread: this one's frames do not know it any more. */
+void life_send_away(struct life_object *object);
 
 #endif

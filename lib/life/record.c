@@ -13,11 +13,10 @@ static const char grave_name[] = "talev finalization";
 /* While there is none, asking whether something is buried costs nothing. */
 static atomic_uint graves;
 
-static struct life_rec *record_create(
-	const char *name, unsigned flags, talev_finalizer_t fn, void *arg)
+struct life_rec *life_record(unsigned flags, talev_finalizer_t fn, void *arg)
 {
 	/* Not below the object or the context: it has to outlive both. */
-	struct life_rec *rec = talloc_named_const(NULL, sizeof(*rec), name);
+	struct life_rec *rec = talloc_named_const(NULL, sizeof(*rec), "talev finalizer");
 
 	if (rec == NULL) {
 		errno = ENOMEM;
@@ -33,6 +32,43 @@ static struct life_rec *record_create(
 	return rec;
 }
 
+void life_discard(struct life_rec *rec)
+{
+	talloc_free(rec);
+}
+
+/* The record of a live object; one that has a guard and no finalizer yet has one already. */
+static struct life_rec *record_of(struct life_object *object)
+{
+	if (object->rec == NULL) {
+		object->rec = life_record(0, NULL, NULL);
+		if (object->rec != NULL)
+			object->rec->object = object;
+	}
+	return object->rec;
+}
+
+struct life_guard *life_guard_get(struct life_object *object)
+{
+	struct life_rec *rec = record_of(object);
+
+	if (rec == NULL)
+		return NULL;
+	if (rec->guard == NULL) {
+		rec->guard = guard_create(object);
+		if (rec->guard != NULL)
+			frames_take_guard(object, rec->guard);
+	}
+	if (rec->guard != NULL)
+		life_guard_ref(rec->guard);
+	return rec->guard;
+}
+
+struct life_guard *life_guard_of(const struct life_object *object)
+{
+	return object->rec != NULL ? object->rec->guard : NULL;
+}
+
 int life_set_finalizer(struct life_object *object, unsigned flags, talev_finalizer_t fn, void *arg)
 {
 	struct life_rec *rec;
@@ -41,19 +77,19 @@ int life_set_finalizer(struct life_object *object, unsigned flags, talev_finaliz
 		errno = ESTALE;
 		return -1;
 	}
-	if (object->rec != NULL) {
+	if (object->rec != NULL && object->rec->fn != NULL) {
 		errno = EALREADY;
 		return -1;
 	}
-	if (fn == NULL) {
+	if (fn == NULL)
 		return 0;
-	}
-	rec = record_create("talev finalizer", flags, fn, arg);
-	if (rec == NULL) {
+	rec = record_of(object);
+	if (rec == NULL)
 		return -1;
-	}
-	rec->object = object;
-	object->rec = rec;
+	rec->fn = fn;
+	rec->arg = arg;
+	rec->flags = flags;
+	rec->fork_generation = base_fork_generation();
 	return 0;
 }
 
@@ -89,14 +125,12 @@ static void call(struct life *life, const struct life_rec *rec)
 {
 	struct life_frame frame;
 
-	if (rec->fn == NULL) {
+	if (rec->fn == NULL)
 		return;
-	}
 	if ((rec->flags & TALEV_FINALIZE_NOT_IN_CHILD) != 0 &&
-		rec->fork_generation != base_fork_generation()) {
+		rec->fork_generation != base_fork_generation())
 		return;
-	}
-	life_enter(&frame, life, NULL);
+	(void)life_enter(&frame, life, NULL);
 	rec->fn(life->ev, rec->arg);
 	life_leave(&frame);
 }
@@ -111,20 +145,20 @@ static void run(struct life *life, struct life_rec *rec)
 		TAILQ_REMOVE(&rec->children, child, link);
 		run(life, child);
 	}
-	if (!after) {
+	if (!after)
 		call(life, rec);
-	}
 	if (rec->object != NULL) {
 		rec->object->state = TALEV_FINALIZED;
 		rec->object->rec = NULL;
 	}
+	if (rec->guard != NULL)
+		guard_forget(rec->guard);
 	if (rec->grave) {
 		talloc_free_children(rec);
 		atomic_fetch_sub_explicit(&graves, 1, memory_order_relaxed);
 	}
-	if (after) {
+	if (after)
 		call(life, rec);
-	}
 	talloc_free(rec);
 }
 
@@ -150,22 +184,16 @@ size_t life_run(struct life *life)
 	return done;
 }
 
-struct life_rec *life_bury(struct life *life, void *tree, unsigned flags, talev_finalizer_t fn,
-	void *arg)
+void life_bury(struct life *life, struct life_rec *rec, void *tree)
 {
-	struct life_rec *rec = record_create(grave_name, flags, fn, arg);
-
-	if (rec == NULL) {
-		return NULL;
-	}
+	talloc_set_name_const(rec, grave_name);
 	rec->grave = true;
 	record_attach(rec, life);
 	atomic_fetch_add_explicit(&graves, 1, memory_order_relaxed);
 	talloc_steal(rec, tree);
-	return rec;
 }
 
-bool life_grave_seal(struct life_rec *grave)
+bool life_seal(struct life_rec *grave)
 {
 	if (grave->pins > 0) {
 		grave->life->pinned++;
@@ -182,13 +210,11 @@ void life_run_now(struct life_rec *grave)
 
 bool life_buried(const void *ptr)
 {
-	if (atomic_load_explicit(&graves, memory_order_relaxed) == 0) {
+	if (atomic_load_explicit(&graves, memory_order_relaxed) == 0)
 		return false;
-	}
 	while (ptr != NULL) {
-		if (talloc_get_name(ptr) == grave_name) {
+		if (talloc_get_name(ptr) == grave_name)
 			return true;
-		}
 		ptr = talloc_parent(ptr);
 	}
 	return false;

@@ -15,6 +15,7 @@ struct life_rec {
 	unsigned fork_generation;
 	unsigned pins;
 	bool grave;
+	struct life_guard *guard;   /* of the object, until it is forgotten */
 	struct life_queue children; /* of a grave, in the order they run */
 };
 
@@ -24,5 +25,13 @@ void record_attach(struct life_rec *rec, struct life *life);
 void record_queue(struct life_rec *rec);
 /* It runs as part of the grave. */
 void record_adopt(struct life_rec *grave, struct life_rec *rec);
+/* The object behind the guard has gone. */
+void guard_forget(struct life_guard *guard);
+/* The handlers of object that are executing hold it from now on. */
+void frames_take_guard(struct life_object *object, struct life_guard *guard);
+/* A handler is to start. False: it must not. With a reference until it leaves. */
+bool guard_enter(struct life_guard *guard);
+void guard_leave(struct life_guard *guard);
+struct life_guard *guard_create(struct life_object *object);
 
 #endif

@@ -3,7 +3,7 @@
 #include <talev/context.h>
 
 #include "plugind/config.h"
-#include "plugind/daemon.h"
+#include "plugind/plugind.h"
 #include "plugind/log.h"
 #include "plugind/plugin.h"
 
@@ -84,7 +84,7 @@ void apply_again(struct daemon *d)
 
 	if (!new) {
 		log_message(
-		        TALEV_LOG_ERROR, "%s: not read, the old configuration stays", old->path);
+			TALEV_LOG_ERROR, "%s: not read, the old configuration stays", old->path);
 		return;
 	}
 	log_message(TALEV_LOG_INFO, "%s: read again", new->path);

@@ -12,7 +12,7 @@
 #include "plugind/common.h"
 #include "plugind/config.h"
 #include "plugind/control.h"
-#include "plugind/daemon.h"
+#include "plugind/plugind.h"
 #include "plugind/log.h"
 
 static int client_gone(struct client *c)
@@ -28,7 +28,7 @@ static void progress(struct client *c)
 }
 
 static void idled(
-        struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
 {
 	struct client *c = private_data;
 
@@ -104,7 +104,7 @@ void client_push(struct client *c)
 	if (!c->out)
 		return;
 	n = send(talev_fd_get_fd(c->fde), c->out + c->out_sent, c->out_length - c->out_sent,
-	        MSG_NOSIGNAL | MSG_DONTWAIT);
+		MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n == -1) {
 		if (errno == EAGAIN || errno == EINTR)
 			return;
@@ -164,15 +164,19 @@ static bool next_request(struct client *c)
 		return true;
 	}
 	c->waiting = true;
+	interest(c); /* a plugin may run the loop before this returns */
 	command_run(c->control->daemon, c, line);
 	return true;
 }
 
 static void receive(struct client *c)
 {
-	ssize_t n = recv(talev_fd_get_fd(c->fde), c->in + c->in_length,
-	        COMMON_REQUEST_MAX - c->in_length, MSG_DONTWAIT);
+	size_t room = COMMON_REQUEST_MAX - c->in_length;
+	ssize_t n;
 
+	if (room == 0)
+		return;
+	n = recv(talev_fd_get_fd(c->fde), c->in + c->in_length, room, MSG_DONTWAIT);
 	if (n > 0) {
 		c->in_length += (size_t)n;
 		progress(c);
@@ -185,7 +189,7 @@ static void receive(struct client *c)
 }
 
 static void ready(
-        struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *private_data)
+	struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *private_data)
 {
 	struct client *c = private_data;
 

@@ -5,7 +5,7 @@
 #include "plugind/client.h"
 #include "plugind/common.h"
 #include "plugind/config.h"
-#include "plugind/daemon.h"
+#include "plugind/plugind.h"
 #include "plugind/plugin.h"
 #include "plugind/tree.h"
 
@@ -60,8 +60,8 @@ static void run_list(struct daemon *d, struct client *c, int count, char **words
 	(void)words;
 	TAILQ_FOREACH (p, &d->plugins, link) {
 		char *more = text ? talloc_asprintf_append_buffer(text, "%-16s %-10s %s\n", p->name,
-		                            plugin_state_name(p), p->file)
-		                  : NULL;
+					    plugin_state_name(p), p->file)
+				  : NULL;
 
 		if (!more)
 			talloc_free(text);
@@ -97,7 +97,7 @@ static void run_events(struct daemon *d, struct client *c, int count, char **wor
 		client_error(c, "out of memory");
 	else
 		answer_text(c,
-		        json ? talev_snapshot_json(c, snapshot) : talev_snapshot_text(c, snapshot));
+			json ? talev_snapshot_json(c, snapshot) : talev_snapshot_text(c, snapshot));
 	talloc_free(snapshot);
 }
 
@@ -153,14 +153,14 @@ static const struct {
 	const char *name;
 	command_fn_t run;
 } runs[] = {
-        {"list", run_list},
-        {"tree", run_tree},
-        {"events", run_events},
-        {"load", run_load},
-        {"unload", run_unload},
-        {"reload", run_reload},
-        {"ping", run_ping},
-        {"stop", run_stop},
+	{"list", run_list},
+	{"tree", run_tree},
+	{"events", run_events},
+	{"load", run_load},
+	{"unload", run_unload},
+	{"reload", run_reload},
+	{"ping", run_ping},
+	{"stop", run_stop},
 };
 
 static int split(char *line, char **words)
@@ -198,8 +198,7 @@ void command_run(struct daemon *d, struct client *c, char *line)
 		client_error(c, "usage: %s %s", command->name, command->arguments);
 		return;
 	}
-	for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
+	for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++)
 		if (strcmp(words[0], runs[i].name) == 0)
 			runs[i].run(d, c, count, words);
-	}
 }

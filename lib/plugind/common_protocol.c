@@ -7,25 +7,24 @@
 #include "plugind/common.h"
 
 const struct common_command common_commands[] = {
-        {"list", "", 0, 0},
-        {"tree", "PLUGIN", 1, 1},
-        {"events", "[--json]", 0, 1},
-        {"load", "PLUGIN [FILE]", 1, 2},
-        {"unload", "PLUGIN", 1, 1},
-        {"reload", "PLUGIN", 1, 1},
-        {"ping", "", 0, 0},
-        {"stop", "", 0, 0},
-        {NULL, NULL, 0, 0},
+	{"list", "", 0, 0},
+	{"tree", "PLUGIN", 1, 1},
+	{"events", "[--json]", 0, 1},
+	{"load", "PLUGIN [FILE]", 1, 2},
+	{"unload", "PLUGIN", 1, 1},
+	{"reload", "PLUGIN", 1, 1},
+	{"ping", "", 0, 0},
+	{"stop", "", 0, 0},
+	{NULL, NULL, 0, 0},
 };
 
 const struct common_command *common_command_find(const char *name)
 {
 	const struct common_command *command;
 
-	for (command = common_commands; command->name; command++) {
+	for (command = common_commands; command->name; command++)
 		if (strcmp(command->name, name) == 0)
 			return command;
-	}
 	return NULL;
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "plugind/config.h"
 #include "plugind/log.h"
@@ -60,7 +61,7 @@ static void section_begin(struct parser *parser, char *name)
 	before = strcmp(name, "talevd") == 0 ? parser->settings : config_find(parser->config, name);
 	if (before) {
 		mistake(parser, parser->line, "section [%s] was there already, in line %u", name,
-		        before->line);
+			before->line);
 		return;
 	}
 	parser->section = section_new(parser, name);
@@ -71,9 +72,9 @@ static void section_begin(struct parser *parser, char *name)
 	} else {
 		if (!config_name_valid(name))
 			mistake(parser, parser->line,
-			        "[%s] cannot name a plugin: 1 to %d of A-Z a-z 0-9 _ . - are "
-			        "allowed",
-			        name, CONFIG_NAME_MAX);
+				"[%s] cannot name a plugin: 1 to %d of A-Z a-z 0-9 _ . - are "
+				"allowed",
+				name, CONFIG_NAME_MAX);
 		TAILQ_INSERT_TAIL(&parser->config->sections, parser->section, link);
 	}
 }
@@ -117,7 +118,7 @@ static int key_value(void *user, const char *ignored, const char *key, const cha
 	if (!parser->section) {
 		/* After a section that was refused, its keys are no news. */
 		if (!parser->settings && TAILQ_EMPTY(&parser->config->sections) &&
-		        parser->mistakes == 0)
+			parser->mistakes == 0)
 			mistake(parser, parser->line, "%s stands before the first [section]", key);
 		return 1;
 	}
@@ -128,7 +129,7 @@ static int key_value(void *user, const char *ignored, const char *key, const cha
 	}
 	option = talloc_zero(parser->section, struct config_option);
 	if (!option || !(option->key = talloc_strdup(option, key)) ||
-	        !(option->value = talloc_strdup(option, value))) {
+		!(option->value = talloc_strdup(option, value))) {
 		mistake(parser, parser->line, "%s", strerror(ENOMEM));
 		return 1;
 	}
@@ -151,36 +152,43 @@ static void parse(struct parser *parser)
 		mistake(parser, 0, "%s", strerror(ENOMEM));
 	if (!parser->settings)
 		return;
-	TAILQ_FOREACH (option, &parser->settings->options, link) {
+	TAILQ_FOREACH (option, &parser->settings->options, link)
 		if (settings_apply(parser->config, option, error, sizeof(error)) == -1)
 			mistake(parser, option->line, "%s", error);
-	}
+}
+
+/* Not realpath(3): a symbolic link is looked at again each time. */
+static char *absolute(TALLOC_CTX *mem_ctx, const char *path)
+{
+	char *directory, *joined;
+
+	if (path[0] == '/')
+		return talloc_strdup(mem_ctx, path);
+	directory = getcwd(NULL, 0);
+	if (!directory)
+		return NULL;
+	joined = talloc_asprintf(mem_ctx, "%s/%s", directory, path);
+	free(directory);
+	return joined;
 }
 
 static struct config *config_new(TALLOC_CTX *mem_ctx, const char *path)
 {
 	struct config *config = talloc_zero(mem_ctx, struct config);
-	char *absolute = realpath(path, NULL);
-	char *directory;
+	char *directory = NULL;
 
-	if (!config || !absolute) {
-		log_message(TALEV_LOG_ERROR, "%s: %s", path, strerror(errno));
+	if (!config)
 		goto fail;
-	}
 	TAILQ_INIT(&config->sections);
-	config->path = talloc_strdup(config, absolute);
-	directory = talloc_strdup(config, absolute);
-	if (!config->path || !directory)
-		goto nomem;
+	config->path = absolute(config, path);
+	if (config->path)
+		directory = talloc_strdup(config, config->path);
+	if (!directory || settings_default(config) == -1)
+		goto fail;
 	config->directory = dirname(directory);
-	if (settings_default(config) == -1)
-		goto nomem;
-	free(absolute);
 	return config;
-nomem:
-	log_message(TALEV_LOG_ERROR, "%s: %s", path, strerror(ENOMEM));
 fail:
-	free(absolute);
+	log_message(TALEV_LOG_ERROR, "%s: %s", path, strerror(errno));
 	talloc_free(config);
 	return NULL;
 }
@@ -207,7 +215,7 @@ struct config *config_read(TALLOC_CTX *mem_ctx, const char *path)
 bool config_name_valid(const char *name)
 {
 	size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	                             "0123456789_.-");
+				     "0123456789_.-");
 
 	return length >= 1 && length <= CONFIG_NAME_MAX && name[length] == '\0' &&
 	       strcmp(name, "talevd") != 0;
@@ -217,10 +225,9 @@ struct config_section *config_find(const struct config *config, const char *name
 {
 	struct config_section *section;
 
-	TAILQ_FOREACH (section, &config->sections, link) {
+	TAILQ_FOREACH (section, &config->sections, link)
 		if (strcmp(section->name, name) == 0)
 			return section;
-	}
 	return NULL;
 }
 
@@ -228,10 +235,9 @@ struct config_option *config_option(const struct config_section *section, const 
 {
 	struct config_option *option;
 
-	TAILQ_FOREACH (option, &section->options, link) {
+	TAILQ_FOREACH (option, &section->options, link)
 		if (strcmp(option->key, key) == 0)
 			return option;
-	}
 	return NULL;
 }
 

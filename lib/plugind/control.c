@@ -12,7 +12,7 @@
 #include "plugind/common.h"
 #include "plugind/config.h"
 #include "plugind/control.h"
-#include "plugind/daemon.h"
+#include "plugind/plugind.h"
 #include "plugind/log.h"
 
 /* When accept(2) finds no descriptor, for how long not to try. */
@@ -24,7 +24,7 @@ static int control_gone(struct control *control)
 	struct stat st;
 
 	if (lstat(control->path, &st) == 0 && st.st_dev == control->device &&
-	        st.st_ino == control->inode)
+		st.st_ino == control->inode)
 		unlink(control->path);
 	return 0;
 }
@@ -74,7 +74,7 @@ static bool admitted(int fd)
 	if (peer.uid == 0 || peer.uid == geteuid())
 		return true;
 	log_message(TALEV_LOG_WARNING, "control: refused uid %u, pid %d", (unsigned)peer.uid,
-	        (int)peer.pid);
+		(int)peer.pid);
 	return false;
 }
 
@@ -87,7 +87,7 @@ static void turn_away(int fd, const char *answer)
 }
 
 static void rested(
-        struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
 {
 	struct control *control = private_data;
 
@@ -111,7 +111,7 @@ static void rest(struct control *control, int error)
 }
 
 static void acceptable(
-        struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *private_data)
+	struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *private_data)
 {
 	struct control *control = private_data;
 	struct daemon *d = control->daemon;
@@ -159,7 +159,7 @@ static int listen_at(struct control *control, const char *path)
 	if (listen(fd, 16) == -1)
 		goto fail;
 	control->listener =
-	        talev_add_fd(control->daemon->ev, control, fd, TALEV_FD_READ, acceptable, control);
+		talev_add_fd(control->daemon->ev, control, fd, TALEV_FD_READ, acceptable, control);
 	if (!control->listener)
 		goto fail;
 	talev_fd_set_auto_close(control->listener);
@@ -187,7 +187,7 @@ struct control *control_open(struct daemon *d, const char *path)
 			return control;
 	}
 	log_message(TALEV_LOG_ERROR, "control socket %s: %s", path,
-	        errno == EADDRINUSE ? "a daemon listens there already" : strerror(errno));
+		errno == EADDRINUSE ? "a daemon listens there already" : strerror(errno));
 	talloc_free(control);
 	return NULL;
 }

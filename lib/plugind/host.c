@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "plugind/config.h"
-#include "plugind/daemon.h"
+#include "plugind/plugind.h"
 #include "plugind/host.h"
 #include "plugind/log.h"
 #include "plugind/plugin.h"
@@ -42,7 +42,7 @@ host_log(const struct talev_plugin_host *host, enum talev_log_level level, const
 
 	va_start(arguments, format);
 	log_vmessage(
-	        level == TALEV_LOG_FATAL ? TALEV_LOG_ERROR : level, host->name, format, arguments);
+		level == TALEV_LOG_FATAL ? TALEV_LOG_ERROR : level, host->name, format, arguments);
 	va_end(arguments);
 }
 
@@ -52,7 +52,7 @@ static int tree_keep(struct plugin_tree *tree)
 	if (tree->plugin->state == PLUGIN_CLOSING)
 		return 0;
 	log_message(TALEV_LOG_ERROR, "%s: tried to free its mem_ctx, which is the daemon's",
-	        tree->plugin->name);
+		tree->plugin->name);
 	return -1;
 }
 
@@ -63,13 +63,15 @@ int host_open(struct plugin *p)
 		return -1;
 	p->tree->plugin = p;
 	talloc_set_destructor(p->tree, tree_keep);
+	p->private_data = NULL;
 	p->host = (struct talev_plugin_host){
-	        .size = sizeof(p->host),
-	        .name = p->name,
-	        .ev = p->daemon->ev,
-	        .mem_ctx = p->tree,
-	        .option = host_option,
-	        .log = host_log,
+		.size = sizeof(p->host),
+		.name = p->name,
+		.ev = p->daemon->ev,
+		.mem_ctx = p->tree,
+		.private_data = &p->private_data,
+		.option = host_option,
+		.log = host_log,
 	};
 	return 0;
 }
@@ -95,6 +97,6 @@ void host_name_unused(struct plugin *p)
 	TAILQ_FOREACH (option, &section->options, link) {
 		if (!option->asked)
 			log_message(TALEV_LOG_WARNING, "%s:%u: plugin %s has no key %s",
-			        p->daemon->config->path, option->line, p->name, option->key);
+				p->daemon->config->path, option->line, p->name, option->key);
 	}
 }

@@ -14,10 +14,10 @@ static const struct {
 	const char *label;
 	int priority;
 } levels[] = {
-        [TALEV_LOG_FATAL] = {"fatal", "fatal: ", LOG_CRIT},
-        [TALEV_LOG_ERROR] = {"error", "error: ", LOG_ERR},
-        [TALEV_LOG_WARNING] = {"warning", "warning: ", LOG_WARNING},
-        [TALEV_LOG_INFO] = {"info", "", LOG_INFO},
+	[TALEV_LOG_FATAL] = {"fatal", "fatal: ", LOG_CRIT},
+	[TALEV_LOG_ERROR] = {"error", "error: ", LOG_ERR},
+	[TALEV_LOG_WARNING] = {"warning", "warning: ", LOG_WARNING},
+	[TALEV_LOG_INFO] = {"info", "", LOG_INFO},
 };
 
 static void library_message(enum talev_log_level level, const char *message, void *private_data)
@@ -46,7 +46,7 @@ void log_clean(char *text)
 }
 
 void log_vmessage(
-        enum talev_log_level level, const char *source, const char *format, va_list arguments)
+	enum talev_log_level level, const char *source, const char *format, va_list arguments)
 {
 	char line[2048];
 	const char *colon = source ? ": " : "";
@@ -59,7 +59,7 @@ void log_vmessage(
 	log_clean(line);
 	if (use_syslog)
 		syslog(levels[level].priority, "%s%s%s%s", source, colon, levels[level].label,
-		        line);
+			line);
 	else
 		fprintf(stderr, "talevd: %s%s%s%s\n", source, colon, levels[level].label, line);
 }
@@ -76,7 +76,7 @@ void log_message(enum talev_log_level level, const char *format, ...)
 int log_level_parse(const char *name, enum talev_log_level *level)
 {
 	static const enum talev_log_level choices[] = {
-	        TALEV_LOG_ERROR, TALEV_LOG_WARNING, TALEV_LOG_INFO};
+		TALEV_LOG_ERROR, TALEV_LOG_WARNING, TALEV_LOG_INFO};
 	size_t i;
 
 	for (i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {

@@ -12,7 +12,7 @@
 #include "plugind/common.h"
 #include "plugind/config.h"
 #include "plugind/control.h"
-#include "plugind/daemon.h"
+#include "plugind/plugind.h"
 #include "plugind/detach.h"
 #include "plugind/log.h"
 
@@ -25,10 +25,10 @@ struct options {
 static int usage(FILE *to)
 {
 	fprintf(to, "usage: talevd [-dtV] [-c FILE]\n"
-	            "  -c FILE  configuration (" TALEVD_CONFIG ")\n"
-	            "  -d       go to the background when everything is set up\n"
-	            "  -t       check the configuration and exit\n"
-	            "  -V       print the version and exit\n");
+		    "  -c FILE  configuration (" TALEVD_CONFIG ")\n"
+		    "  -d       go to the background when everything is set up\n"
+		    "  -t       check the configuration and exit\n"
+		    "  -V       print the version and exit\n");
 	return to == stdout ? 0 : 2;
 }
 
@@ -76,7 +76,7 @@ static int pidfile_take(const struct config *config, struct pidfh **pidfile)
 	}
 	if (errno == EEXIST)
 		log_message(TALEV_LOG_ERROR, "%s: talevd runs already, pid %d", config->pidfile,
-		        (int)other);
+			(int)other);
 	else
 		log_message(TALEV_LOG_ERROR, "%s: %s", config->pidfile, strerror(errno));
 	return -1;

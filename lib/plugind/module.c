@@ -9,19 +9,19 @@
 
 /* A descriptor of another ABI is read only as far as all of them agree. */
 static const char *check(
-        TALLOC_CTX *mem_ctx, const char *file, const struct talev_plugin *descriptor)
+	TALLOC_CTX *mem_ctx, const char *file, const struct talev_plugin *descriptor)
 {
 	if (descriptor->magic != TALEV_PLUGIN_MAGIC)
 		return talloc_asprintf(mem_ctx,
-		        "%s: talev_plugin begins with 0x%08x, not 0x%08x: not a plugin", file,
-		        descriptor->magic, TALEV_PLUGIN_MAGIC);
+			"%s: talev_plugin begins with 0x%08x, not 0x%08x: not a plugin", file,
+			descriptor->magic, TALEV_PLUGIN_MAGIC);
 	if (descriptor->abi != TALEV_PLUGIN_ABI)
 		return talloc_asprintf(mem_ctx, "%s: built for plugin ABI %u, this talevd has %u",
-		        file, descriptor->abi, TALEV_PLUGIN_ABI);
+			file, descriptor->abi, TALEV_PLUGIN_ABI);
 	if (descriptor->size < sizeof(*descriptor))
 		return talloc_asprintf(mem_ctx,
-		        "%s: talev_plugin has %zu bytes, at least %zu are needed", file,
-		        descriptor->size, sizeof(*descriptor));
+			"%s: talev_plugin has %zu bytes, at least %zu are needed", file,
+			descriptor->size, sizeof(*descriptor));
 	if (!descriptor->name || !descriptor->name[0])
 		return talloc_asprintf(mem_ctx, "%s: talev_plugin has no name", file);
 	if (!descriptor->init)

@@ -4,7 +4,7 @@
 #include <talev/finalize.h>
 
 #include "plugind/config.h"
-#include "plugind/daemon.h"
+#include "plugind/plugind.h"
 #include "plugind/host.h"
 #include "plugind/log.h"
 #include "plugind/plugin.h"
@@ -15,21 +15,20 @@ struct plugin *plugin_find(const struct daemon *d, const char *name)
 {
 	struct plugin *p;
 
-	TAILQ_FOREACH (p, &d->plugins, link) {
+	TAILQ_FOREACH (p, &d->plugins, link)
 		if (strcmp(p->name, name) == 0)
 			return p;
-	}
 	return NULL;
 }
 
 const char *plugin_state_name(const struct plugin *p)
 {
 	static const char *const names[] = {
-	        [PLUGIN_LOADING] = "loading",
-	        [PLUGIN_LOADED] = "loaded",
-	        [PLUGIN_RELOADING] = "reloading",
-	        [PLUGIN_FAILED] = "failed",
-	        [PLUGIN_CLOSING] = "closing",
+		[PLUGIN_LOADING] = "loading",
+		[PLUGIN_LOADED] = "loaded",
+		[PLUGIN_RELOADING] = "reloading",
+		[PLUGIN_FAILED] = "failed",
+		[PLUGIN_CLOSING] = "closing",
 	};
 
 	return names[p->state];
@@ -38,6 +37,22 @@ const char *plugin_state_name(const struct plugin *p)
 static bool busy(const struct plugin *p)
 {
 	return p->state == PLUGIN_LOADING || p->state == PLUGIN_RELOADING;
+}
+
+bool plugin_any_busy(const struct daemon *d)
+{
+	struct plugin *p;
+
+	TAILQ_FOREACH (p, &d->plugins, link)
+		if (busy(p))
+			return true;
+	return false;
+}
+
+static void settled(struct daemon *d)
+{
+	signals_settled(d);
+	stop_next(d);
 }
 
 static void refuse(struct daemon *d, const char *name, struct waiter *w, const char *why)
@@ -74,7 +89,7 @@ static void gone(struct talev_context *ev, void *arg)
 	}
 	waiters_tell(&p->loaders, "the daemon is stopping");
 	release(p);
-	stop_next(d);
+	settled(d);
 }
 
 static int take_down(struct plugin *p)
@@ -106,10 +121,10 @@ static void failed(struct plugin *p, const char *error)
 	if (!p->tree) {
 		module_close(&p->module);
 		release(p);
-		stop_next(d);
+		settled(d);
 	} else if (take_down(p) == -1) {
 		p->state = PLUGIN_FAILED;
-		stop_next(d);
+		settled(d);
 	}
 }
 
@@ -164,7 +179,7 @@ static void start(struct plugin *p)
 	host_name_unused(p);
 	log_message(TALEV_LOG_INFO, "%s: loaded %s", p->name, p->file);
 	waiters_tell(&p->loaders, NULL);
-	stop_next(p->daemon);
+	settled(p->daemon);
 }
 
 static void load_later(struct plugin *p, const char *file, struct waiter *w)
@@ -268,7 +283,7 @@ void plugin_reconfigure(struct plugin *p)
 		log_message(TALEV_LOG_INFO, "%s: took over its new options", p->name);
 	} else {
 		log_message(TALEV_LOG_ERROR, "%s: goes on as it was: reload: %s", p->name,
-		        strerror(rc));
+			strerror(rc));
 	}
-	stop_next(p->daemon);
+	settled(p->daemon);
 }

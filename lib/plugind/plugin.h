@@ -37,6 +37,7 @@ struct plugin {
 	struct module module;
 	struct plugin_tree *tree; /* host.mem_ctx */
 	struct talev_plugin_host host;
+	void *private_data;     /* the plugin's */
 	struct waiters closers; /* want to know when it is gone */
 	struct waiters loaders; /* want to know how loading it again ends */
 	bool complete;          /* its init succeeded */
@@ -44,6 +45,8 @@ struct plugin {
 };
 
 struct plugin *plugin_find(const struct daemon *d, const char *name);
+/* Is a function of any plugin on the stack. */
+bool plugin_any_busy(const struct daemon *d);
 const char *plugin_state_name(const struct plugin *p);
 
 /* What goes wrong is logged, and told to the waiter, which may be NULL. All of these may tell it

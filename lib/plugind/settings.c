@@ -46,7 +46,7 @@ static int set_path(struct config *config, char **path, const char *value, char 
 }
 
 static int set_number(long long *number, const char *value, long long least, long long most,
-        char *error, size_t size)
+	char *error, size_t size)
 {
 	const char *problem;
 
@@ -58,7 +58,7 @@ static int set_number(long long *number, const char *value, long long least, lon
 }
 
 static int set_choice(
-        int *choice, const char *value, const char *no, const char *yes, char *error, size_t size)
+	int *choice, const char *value, const char *no, const char *yes, char *error, size_t size)
 {
 	*choice = strcmp(value, yes) == 0;
 	if (*choice || strcmp(value, no) == 0)
@@ -78,7 +78,7 @@ static int set(struct config *config, const char *key, const char *value, char *
 		rc = set_path(config, &config->control, value, error, size);
 		if (rc == 0 && common_address(&address, config->control) == -1) {
 			snprintf(error, size, "a path of at most %zu bytes",
-			        sizeof(address.sun_path) - 1);
+				sizeof(address.sun_path) - 1);
 			rc = -1;
 		}
 	} else if (strcmp(key, "pidfile") == 0) {
@@ -108,7 +108,7 @@ static int set(struct config *config, const char *key, const char *value, char *
 }
 
 int settings_apply(
-        struct config *config, const struct config_option *option, char *error, size_t size)
+	struct config *config, const struct config_option *option, char *error, size_t size)
 {
 	char wanted[128] = "";
 	int rc = set(config, option->key, option->value, wanted, sizeof(wanted));
@@ -119,6 +119,6 @@ int settings_apply(
 		snprintf(error, size, "[talevd] has no key %s", option->key);
 	else
 		snprintf(
-		        error, size, "%s takes %s, not \"%s\"", option->key, wanted, option->value);
+			error, size, "%s takes %s, not \"%s\"", option->key, wanted, option->value);
 	return -1;
 }

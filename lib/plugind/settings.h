@@ -13,6 +13,6 @@ int settings_default(struct config *config);
 
 /* Takes one over. -1: unknown key or bad value, told in error. */
 int settings_apply(
-        struct config *config, const struct config_option *option, char *error, size_t size);
+	struct config *config, const struct config_option *option, char *error, size_t size);
 
 #endif

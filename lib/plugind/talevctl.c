@@ -11,8 +11,8 @@ static int usage(FILE *to)
 	const struct common_command *command;
 
 	fprintf(to, "usage: talevctl [-s SOCKET] COMMAND\n"
-	            "  -s SOCKET  of the daemon (" TALEVD_SOCKET ")\n"
-	            "commands:\n");
+		    "  -s SOCKET  of the daemon (" TALEVD_SOCKET ")\n"
+		    "commands:\n");
 	for (command = common_commands; command->name; command++)
 		fprintf(to, "  %s %s\n", command->name, command->arguments);
 	return to == stdout ? CTL_OK : CTL_USAGE;
@@ -27,7 +27,7 @@ static int join(char *request, size_t size, int count, char **words)
 	for (i = 0; i < count; i++) {
 		if (words[i][0] == '\0' || strpbrk(words[i], " \t\n")) {
 			fprintf(stderr, "talevctl: \"%s\" cannot be sent: blank in a word\n",
-			        words[i]);
+				words[i]);
 			return -1;
 		}
 		if (i > 0)
@@ -40,11 +40,20 @@ static int join(char *request, size_t size, int count, char **words)
 	return 0;
 }
 
+/* A path is meant from here; a name without slash is the daemon's to find. */
+static char *absolute(char *path, char *buffer, size_t size)
+{
+	if (path[0] == '/' || !strchr(path, '/') || !getcwd(buffer, size) ||
+		strlcat(buffer, "/", size) >= size || strlcat(buffer, path, size) >= size)
+		return path;
+	return buffer;
+}
+
 int main(int argc, char **argv)
 {
 	const struct common_command *command;
 	const char *socket_path = TALEVD_SOCKET;
-	char request[COMMON_REQUEST_MAX];
+	char request[COMMON_REQUEST_MAX], file[COMMON_REQUEST_MAX];
 	int c, fd, rc;
 
 	/* "+": --json belongs to the command. */
@@ -67,6 +76,8 @@ int main(int argc, char **argv)
 	command = argc > 0 ? common_command_find(argv[0]) : NULL;
 	if (!command || argc - 1 < command->least || argc - 1 > command->most)
 		return usage(stderr);
+	if (strcmp(argv[0], "load") == 0 && argc == 3)
+		argv[2] = absolute(argv[2], file, sizeof(file));
 	if (join(request, sizeof(request), argc, argv) == -1)
 		return CTL_USAGE;
 	fd = ctl_connect(socket_path);

@@ -31,10 +31,10 @@ static void walk_chunk(const void *chunk, int depth, int max_depth, int is_refer
 		log_clean(name);
 		if (is_reference)
 			more = talloc_asprintf_append_buffer(
-			        walk->text, "%*sreference to %s\n", 2 * depth, "", name);
+				walk->text, "%*sreference to %s\n", 2 * depth, "", name);
 		else
 			more = talloc_asprintf_append_buffer(walk->text, "%*s%s  %zu\n", 2 * depth,
-			        "", name, talloc_get_size(chunk));
+				"", name, talloc_get_size(chunk));
 	}
 	if (!more)
 		talloc_free(walk->text);
@@ -47,7 +47,7 @@ char *tree_text(TALLOC_CTX *mem_ctx, const void *root, size_t limit)
 	struct walk walk = {.limit = limit > 256 ? limit - 256 : 0};
 
 	walk.text = talloc_asprintf(mem_ctx, "%zu bytes in %zu chunks\n", talloc_total_size(root),
-	        talloc_total_blocks(root));
+		talloc_total_blocks(root));
 	talloc_report_depth_cb(root, 0, -1, walk_chunk, &walk);
 	return walk.text;
 }

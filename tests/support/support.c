@@ -270,8 +270,10 @@ pid_t test_spawn(int exit_status, int *release_fd)
 	if (pid == 0) {
 		char text[8];
 
-		close(fds[1]);
-		while (read(fds[0], &byte, 1) < 0 && errno == EINTR)
+		/* Also those that release other children, or these would wait for this one. */
+		dup2(fds[0], STDIN_FILENO);
+		closefrom(STDERR_FILENO + 1);
+		while (read(STDIN_FILENO, &byte, 1) < 0 && errno == EINTR)
 			;
 		/* A new program: the memory of this one is nothing that it could leak. */
 		snprintf(text, sizeof(text), "%d", exit_status);

@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause
- *
- * Sends back what it gets. Options:
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Sends back what it gets. Options:
  *   listen   addresses, parted by blanks: 127.0.0.1:7 [::1]:7 unix:/run/echo (port 0: any free)
  *   clients  how many at a time; 1000
  *
@@ -72,7 +71,7 @@ static bool client_receive(struct client *c)
 static bool client_send(struct client *c)
 {
 	ssize_t n = send(
-	        talev_fd_get_fd(c->fde), c->buffer + c->start, c->end - c->start, MSG_NOSIGNAL);
+		talev_fd_get_fd(c->fde), c->buffer + c->start, c->end - c->start, MSG_NOSIGNAL);
 
 	if (n == -1)
 		return errno == EAGAIN || errno == EINTR;
@@ -84,7 +83,7 @@ static bool client_send(struct client *c)
 
 /* Asks for more only when everything is sent: a client that does not read is not read. */
 static void client_ready(
-        struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *private_data)
+	struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *private_data)
 {
 	struct client *c = private_data;
 	bool alive = true;
@@ -126,7 +125,7 @@ static void client_add(struct echo *echo, int fd)
 }
 
 static void listener_rested(
-        struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
 {
 	struct listener *l = private_data;
 
@@ -149,7 +148,7 @@ static void listener_rest(struct listener *l, const char *why)
 }
 
 static void listener_ready(
-        struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *private_data)
+	struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *private_data)
 {
 	struct listener *l = private_data;
 	int i, fd;
@@ -164,7 +163,7 @@ static void listener_ready(
 		fd = accept4(talev_fd_get_fd(fde), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd == -1) {
 			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-			        errno == ENOMEM)
+				errno == ENOMEM)
 				listener_rest(l, strerror(errno));
 			return;
 		}
@@ -189,8 +188,8 @@ static void remove_stale(int fd, const struct sockaddr_un *address)
 	struct stat st;
 
 	if (lstat(address->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
-	        connect(fd, (const struct sockaddr *)address, sizeof(*address)) == -1 &&
-	        errno == ECONNREFUSED)
+		connect(fd, (const struct sockaddr *)address, sizeof(*address)) == -1 &&
+		errno == ECONNREFUSED)
 		unlink(address->sun_path);
 }
 
@@ -221,7 +220,7 @@ static int open_unix(struct listener *l, const char *path)
 static int open_tcp(char *text)
 {
 	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-	        .ai_socktype = SOCK_STREAM};
+		.ai_socktype = SOCK_STREAM};
 	struct addrinfo *found;
 	char *colon = strrchr(text, ':');
 	int fd, on = 1;
@@ -261,12 +260,12 @@ static void log_address(const struct listener *l, int fd)
 	if (l->path)
 		host->log(host, TALEV_LOG_INFO, "listening on unix:%s", l->path);
 	else if (getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
-	         getnameinfo((struct sockaddr *)&address, length, name, sizeof(name), port,
-	                 sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+		 getnameinfo((struct sockaddr *)&address, length, name, sizeof(name), port,
+			 sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) == 0)
 		host->log(host, TALEV_LOG_INFO,
-		        address.ss_family == AF_INET6 ? "listening on [%s]:%s"
-		                                      : "listening on %s:%s",
-		        name, port);
+			address.ss_family == AF_INET6 ? "listening on [%s]:%s"
+						      : "listening on %s:%s",
+			name, port);
 }
 
 static int listener_add(struct echo *echo, const char *text)
@@ -308,8 +307,8 @@ static int echo_init(const struct talev_plugin_host *host)
 	const char *listen_at = host->option(host, "listen");
 	const char *clients = host->option(host, "clients");
 	const char *problem = NULL;
-	char *words, *word;
-	int rc;
+	char *words, *rest, *word;
+	int rc = 0;
 
 	if (!echo)
 		return ENOMEM;
@@ -317,18 +316,17 @@ static int echo_init(const struct talev_plugin_host *host)
 	echo->clients_max = clients ? (unsigned)strtonum(clients, 1, 1000000, &problem) : 1000;
 	if (problem || !listen_at) {
 		host->log(host, TALEV_LOG_ERROR, "clients is %s; listen is %s",
-		        problem ? problem : "good", listen_at ? "good" : "missing");
+			problem ? problem : "good", listen_at ? "good" : "missing");
 		return EINVAL;
 	}
 	words = talloc_strdup(echo, listen_at);
 	if (!words)
 		return ENOMEM;
-	while ((word = strsep(&words, " \t"))) {
+	/* If one fails, the daemon takes away those before. */
+	for (rest = words; rc == 0 && (word = strsep(&rest, " \t"));)
 		rc = word[0] ? listener_add(echo, word) : 0;
-		if (rc != 0)
-			return rc; /* the daemon takes away what there is already */
-	}
-	return 0;
+	talloc_free(words);
+	return rc;
 }
 
 TALEV_PLUGIN("echo", echo_init, NULL);

@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause
- *
- * Counts signals. Options:
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Counts signals. Options:
  *   signals  names, parted by blanks: HUP USR1; HUP
  */
 #include <bsd/string.h>
@@ -16,7 +15,7 @@ struct counter {
 };
 
 static void count_signal(struct talev_context *ev, struct talev_signal *se, int signum, int count,
-        const void *siginfo, void *private_data)
+	const void *siginfo, void *private_data)
 {
 	struct counter *counter = private_data;
 
@@ -25,7 +24,7 @@ static void count_signal(struct talev_context *ev, struct talev_signal *se, int 
 	(void)siginfo;
 	counter->count += (unsigned long)count;
 	counter->host->log(counter->host, TALEV_LOG_INFO, "SIG%s number %lu", sigabbrev_np(signum),
-	        counter->count);
+		counter->count);
 }
 
 static int number_of(const char *name)
@@ -59,17 +58,15 @@ static int hup_init(const struct talev_plugin_host *host)
 {
 	const char *signals = host->option(host, "signals");
 	char *words = talloc_strdup(host->mem_ctx, signals ? signals : "HUP");
-	char *word;
-	int rc;
+	char *rest = words, *word;
+	int rc = 0;
 
 	if (!words)
 		return ENOMEM;
-	while ((word = strsep(&words, " \t"))) {
+	while (rc == 0 && (word = strsep(&rest, " \t")))
 		rc = word[0] ? counter_add(host, word) : 0;
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
+	talloc_free(words);
+	return rc;
 }
 
 TALEV_PLUGIN("hup", hup_init, NULL);

@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause
- *
- * Runs a command and reports how it ends. Options:
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Runs a command and reports how it ends. Options:
  *   command  program and arguments, parted by blanks; "..." or '...' holds blanks together
  *   restart  no, or how many seconds (1 to 86400) after its end it is run again; no
  *
@@ -43,7 +42,7 @@ static int run_gone(struct run *run)
 }
 
 static void again(
-        struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
 {
 	(void)ev;
 	(void)te;
@@ -52,7 +51,7 @@ static void again(
 }
 
 static void run_ended(struct talev_context *ev, struct talev_child *child, pid_t pid, int status,
-        void *private_data)
+	void *private_data)
 {
 	struct run *run = private_data;
 	struct spawn *spawn = run->spawn;
@@ -63,12 +62,12 @@ static void run_ended(struct talev_context *ev, struct talev_child *child, pid_t
 	talloc_free(run);
 	if (status != -1 && WIFSIGNALED(status))
 		host->log(host, TALEV_LOG_INFO, "process %d ended by SIG%s", (int)pid,
-		        sigabbrev_np(WTERMSIG(status)));
+			sigabbrev_np(WTERMSIG(status)));
 	else
 		host->log(host, TALEV_LOG_INFO, "process %d ended with status %d", (int)pid,
-		        status == -1 ? -1 : WEXITSTATUS(status));
+			status == -1 ? -1 : WEXITSTATUS(status));
 	if (spawn->restart > 0 &&
-	        !talev_add_timer(ev, spawn, talev_now(ev) + spawn->restart, again, spawn))
+		!talev_add_timer(ev, spawn, talev_now(ev) + spawn->restart, again, spawn))
 		host->log(host, TALEV_LOG_ERROR, "restart: %s", strerror(errno));
 }
 
@@ -126,14 +125,13 @@ static char *next_word(char **text)
 	from = *text + strspn(*text, " \t");
 	if (*from == '\0')
 		return NULL;
-	for (word = to = from; *from && (quote || !strchr(" \t", *from)); from++) {
+	for (word = to = from; *from && (quote || !strchr(" \t", *from)); from++)
 		if (*from == quote)
 			quote = '\0';
 		else if (!quote && (*from == '"' || *from == '\''))
 			quote = *from;
 		else
 			*to++ = *from;
-	}
 	*text = *from ? from + 1 : from;
 	*to = '\0';
 	return word;
@@ -167,7 +165,7 @@ static int spawn_init(const struct talev_plugin_host *host)
 		spawn->restart = TALEV_SEC(strtonum(restart, 1, 86400, &problem));
 	if (problem || !command) {
 		host->log(host, TALEV_LOG_ERROR, "restart is %s; command is %s",
-		        problem ? problem : "good", command ? "good" : "missing");
+			problem ? problem : "good", command ? "good" : "missing");
 		return EINVAL;
 	}
 	rc = split(spawn, command);

@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause
- *
- * Logs at every tick. Options:
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Logs at every tick. Options:
  *   period   250ms, 5s, 2m; 1s. A new one counts from the next tick on, without a reload.
  */
 #include <errno.h>
@@ -17,7 +16,7 @@ struct ticker {
 };
 
 static void tick(
-        struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
 {
 	struct ticker *ticker = private_data;
 	const struct talev_plugin_host *host = ticker->host;
@@ -25,7 +24,7 @@ static void tick(
 	(void)ev;
 	(void)now;
 	host->log(host, TALEV_LOG_INFO, "tick %" PRIu64 ", missed %" PRIu64, ++ticker->ticks,
-	        talev_timer_get_missed(te));
+		talev_timer_get_missed(te));
 }
 
 /* -1: it is no period. */
@@ -41,10 +40,9 @@ static talev_time_t period_parse(const char *text)
 
 	if (unit == text || number < 1 || number > 1000000)
 		return -1;
-	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		if (strcmp(unit, units[i].unit) == 0)
 			return number * units[i].ns;
-	}
 	return -1;
 }
 
@@ -55,7 +53,7 @@ static talev_time_t period_option(const struct talev_plugin_host *host)
 
 	if (period == -1)
 		host->log(host, TALEV_LOG_ERROR,
-		        "period is 1 to 1000000 ms, s or m, as in 250ms, not \"%s\"", text);
+			"period is 1 to 1000000 ms, s or m, as in 250ms, not \"%s\"", text);
 	return period;
 }
 
@@ -72,25 +70,17 @@ static int ticker_init(const struct talev_plugin_host *host)
 	ticker->timer = talev_add_ticker(host->ev, ticker, period, tick, ticker);
 	if (!ticker->timer)
 		return errno;
+	*host->private_data = ticker;
 	return 0;
-}
-
-static void find(const void *chunk, int depth, int max_depth, int is_reference, void *found)
-{
-	(void)max_depth;
-	if (depth == 1 && !is_reference)
-		*(struct ticker **)found = talloc_get_type(chunk, struct ticker);
 }
 
 static int ticker_reload(const struct talev_plugin_host *host)
 {
 	talev_time_t period = period_option(host);
-	struct ticker *ticker = NULL;
+	struct ticker *ticker = *host->private_data;
 
 	if (period == -1)
 		return EINVAL;
-	/* Not in a static variable: two sections may have the same file. */
-	talloc_report_depth_cb(host->mem_ctx, 0, 2, find, &ticker);
 	return talev_timer_set_period(ticker->timer, period) == 0 ? 0 : errno;
 }
 

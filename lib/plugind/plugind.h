@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef PLUGIND_DAEMON_H
-#define PLUGIND_DAEMON_H
+#ifndef PLUGIND_PLUGIND_H
+#define PLUGIND_PLUGIND_H
 
 #include <bsd/sys/queue.h>
 #include <stdbool.h>
 
 #include "plugind/waiter.h"
 
-/* The one daemon of this process: what its parts must know of each other. All of it is used on
- * the thread of ev only, and everything is below the daemon in the talloc tree. */
+/* talevd(8), on public headers only. This room owns the process: its loop, signals, configuration,
+ * control socket, and the plugins with their shared objects. No other room calls it. All of it
+ * runs on one thread, the one of ev.
+ *
+ * Between calls: everything is below the daemon in the talloc tree; a plugin's shared object is
+ * open as long as a chunk of its tree or a handler of it is left; a client has one request or one
+ * answer here, never more. */
+
+/* What the parts must know of each other. */
 struct daemon {
 	struct talev_context *ev;
 	struct config *config;
@@ -17,6 +24,8 @@ struct daemon {
 	struct talev_signal *terminate;
 	struct talev_signal *interrupt;
 	struct talev_signal *hangup;
+	struct talev_immediate *hangup_later;
+	bool hangup_waits;       /* for a plugin that is being loaded */
 	struct waiters stoppers; /* who asked it to stop */
 	bool stopping;           /* nothing is loaded any more */
 	bool stopped;            /* and no plugin is left: the loop ends */
@@ -24,6 +33,9 @@ struct daemon {
 
 /* Watches SIGTERM, SIGINT, SIGHUP; ignores SIGPIPE. -1: logged. */
 int signals_watch(struct daemon *d);
+
+/* The plugin that was being loaded is: does what waited for that. */
+void signals_settled(struct daemon *d);
 
 /* Begins to unload all plugins, last loaded first. Calling it again does nothing. */
 void stop_begin(struct daemon *d);

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One word holds all that senders and reader have to agree on:
+ *
+ *   EMPTY   nothing is there; the loop is awake and will look
+ *   ASLEEP  nothing is there; the loop is about to wait, or waits
+ *   CLOSED  for good
+ *   a post  the last one sent; each knows the one before it
+ *
+ * A sender puts its post in place of what it found, unless that is CLOSED; who finds ASLEEP wakes
+ * the loop. The reader takes all there is in one exchange. It goes to sleep by changing EMPTY to
+ * ASLEEP, and does not if that fails. So there is no moment at which a post is there, the loop
+ * sleeps, and nobody is on the way to wake it. tests/model/mailbox.pml has this for spin.
+ */
+#include "thread/mailbox.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include "life/life.h"
+
+struct mailbox {
+	struct core_post *_Atomic word;
+	atomic_uint refs;
+	struct core_wake *wake; /* changes only in a forked child, which has no other thread */
+	struct core_hook hook;
+	struct talev_context *ev; /* owner's; NULL once closed */
+	struct core_post *first;  /* owner's: taken, not yet delivered, oldest first */
+	struct core_post **last;
+	struct core_post_ops immediate_ops;
+};
+
+static struct core_post asleep_mark;
+static struct core_post closed_mark;
+#define EMPTY  ((struct core_post *)NULL)
+#define ASLEEP (&asleep_mark)
+#define CLOSED (&closed_mark)
+
+static struct mailbox *mailbox_of(struct core_hook *hook)
+{
+	return (struct mailbox *)((char *)hook - offsetof(struct mailbox, hook));
+}
+
+int mailbox_send(struct mailbox *mb, struct core_post *post)
+{
+	struct core_post *found = atomic_load_explicit(&mb->word, memory_order_relaxed);
+
+	do {
+		if (found == CLOSED) {
+			errno = ESHUTDOWN;
+			return -1;
+		}
+		post->next = found == ASLEEP ? NULL : found;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&mb->word, &found, post, memory_order_acq_rel, memory_order_relaxed));
+	if (found == ASLEEP)
+		wake_post(mb->wake);
+	return 0;
+}
+
+/* The last one sent comes first out of the word: turns the order round, behind what is there. */
+static void append(struct mailbox *mb, struct core_post *post)
+{
+	struct core_post *oldest = NULL;
+	struct core_post *newest = post;
+
+	if (post == EMPTY || post == ASLEEP)
+		return;
+	while (post != NULL) {
+		struct core_post *before = post->next;
+
+		post->next = oldest;
+		oldest = post;
+		post = before;
+	}
+	*mb->last = oldest;
+	mb->last = &newest->next;
+}
+
+static void collect(struct mailbox *mb)
+{
+	append(mb, atomic_exchange_explicit(&mb->word, EMPTY, memory_order_acq_rel));
+}
+
+static struct core_post *take(struct mailbox *mb)
+{
+	struct core_post *post = mb->first;
+
+	if (post == NULL)
+		return NULL;
+	mb->first = post->next;
+	if (mb->first == NULL)
+		mb->last = &mb->first;
+	post->next = NULL;
+	return post;
+}
+
+static bool ready(struct core_hook *hook)
+{
+	struct mailbox *mb = mailbox_of(hook);
+	struct core_post *word = atomic_load_explicit(&mb->word, memory_order_relaxed);
+
+	return mb->first != NULL || (word != EMPTY && word != ASLEEP);
+}
+
+static bool go_to_sleep(struct core_hook *hook)
+{
+	struct mailbox *mb = mailbox_of(hook);
+	struct core_post *found = EMPTY;
+
+	if (mb->first != NULL)
+		return false;
+	return atomic_compare_exchange_strong_explicit(
+		       &mb->word, &found, ASLEEP, memory_order_acq_rel, memory_order_acquire) ||
+	       found == ASLEEP;
+}
+
+static bool run(struct talev_context *ev, struct core_hook *hook)
+{
+	struct mailbox *mb = mailbox_of(hook);
+	struct core_post *post;
+	bool open;
+
+	/* What a lost message's function does may close the context, and with it this mailbox. */
+	mailbox_ref(mb);
+	collect(mb);
+	while (mb->ev != NULL && (post = take(mb)) != NULL)
+		post->ops->deliver(ev, post);
+	open = mb->ev != NULL;
+	mailbox_unref(mb);
+	return open;
+}
+
+static void after_fork(struct talev_context *ev, struct core_hook *hook)
+{
+	struct mailbox *mb = mailbox_of(hook);
+	struct core_wake *wake = core_wake_get(ev);
+
+	if (wake != NULL) {
+		wake_unref(mb->wake);
+		mb->wake = wake;
+	}
+}
+
+static void close_box(struct talev_context *ev, struct core_hook *hook)
+{
+	struct mailbox *mb = mailbox_of(hook);
+	struct core_post *post;
+
+	append(mb, atomic_exchange_explicit(&mb->word, CLOSED, memory_order_acq_rel));
+	mb->ev = NULL;
+	while ((post = take(mb)) != NULL)
+		post->ops->drop(ev, post);
+	mailbox_unref(mb);
+}
+
+static struct mailbox *mailbox_create(struct talev_context *ev)
+{
+	struct mailbox *mb = calloc(1, sizeof(*mb));
+
+	if (mb == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	mb->wake = core_wake_get(ev);
+	if (mb->wake == NULL) {
+		free(mb);
+		return NULL;
+	}
+	atomic_init(&mb->word, EMPTY);
+	atomic_init(&mb->refs, 1);
+	mb->ev = ev;
+	mb->last = &mb->first;
+	mb->hook = (struct core_hook){
+		.rank = CORE_HOOK_MAILBOX,
+		.feeds = true,
+		.ready = ready,
+		.sleep = go_to_sleep,
+		.run = run,
+		.after_fork = after_fork,
+		.close = close_box,
+	};
+	core_hook_add(ev, &mb->hook);
+	return mb;
+}
+
+struct mailbox *mailbox_get(struct talev_context *ev)
+{
+	struct core_hook *hook;
+	struct mailbox *mb;
+
+	if (core_usable(ev) == NULL)
+		return NULL;
+	hook = core_hook_find(ev, run);
+	mb = hook != NULL ? mailbox_of(hook) : mailbox_create(ev);
+	if (mb != NULL)
+		mailbox_ref(mb);
+	return mb;
+}
+
+void mailbox_ref(struct mailbox *mb)
+{
+	atomic_fetch_add_explicit(&mb->refs, 1, memory_order_relaxed);
+}
+
+void mailbox_unref(struct mailbox *mb)
+{
+	if (atomic_fetch_sub_explicit(&mb->refs, 1, memory_order_acq_rel) == 1) {
+		wake_unref(mb->wake);
+		free(mb);
+	}
+}
+
+struct talev_context *mailbox_context(const struct mailbox *mb)
+{
+	return mb->ev;
+}
+
+void mailbox_withdraw(struct mailbox *mb, struct core_post *post)
+{
+	struct core_post **link;
+
+	if (mb->ev != NULL)
+		collect(mb);
+	for (link = &mb->first; *link != NULL; link = &(*link)->next) {
+		if (*link == post) {
+			*link = post->next;
+			if (mb->last == &post->next)
+				mb->last = link;
+			post->next = NULL;
+			return;
+		}
+	}
+}
+
+struct core_post_ops *mailbox_immediate_ops(struct mailbox *mb)
+{
+	return &mb->immediate_ops;
+}
+
+struct mailbox *mailbox_of_immediate(const struct core_post *post)
+{
+	const char *ops = (const char *)post->ops;
+
+	return (struct mailbox *)(uintptr_t)(ops - offsetof(struct mailbox, immediate_ops));
+}

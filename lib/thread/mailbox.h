@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The mailbox of a context: many senders, one reader.
+ *
+ * A post belongs to the message that it is embedded in, never to the receiver. Sending allocates
+ * nothing, takes no lock, and makes a system call only if the loop may be asleep. Between calls
+ * the mailbox is open, and every post sent is delivered once, in the order of each sender; or it
+ * is closed, every post has been dropped once, and sending fails.
+ */
+#ifndef THREAD_MAILBOX_H
+#define THREAD_MAILBOX_H
+
+#include <stdbool.h>
+#include "core/core.h"
+
+struct mailbox;
+
+/* The mailbox of ev with one more reference. Owner. NULL: EINVAL, ESHUTDOWN, ENOMEM, EMFILE. */
+struct mailbox *mailbox_get(struct talev_context *ev);
+/* Any thread. */
+void mailbox_ref(struct mailbox *mb);
+void mailbox_unref(struct mailbox *mb);
+/* Any thread that may touch the post; not any more after it. -1: ESHUTDOWN, it still may. */
+int mailbox_send(struct mailbox *mb, struct core_post *post);
+/* The context, or NULL once it has closed. Owner. */
+struct talev_context *mailbox_context(const struct mailbox *mb);
+/* Takes a post back that has been sent and not delivered. Owner. */
+void mailbox_withdraw(struct mailbox *mb, struct core_post *post);
+
+/* The ops of immediates on their way here, which must know the mailbox: threaded.c fills them in.
+ */
+struct core_post_ops *mailbox_immediate_ops(struct mailbox *mb);
+struct mailbox *mailbox_of_immediate(const struct core_post *post);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * thread: the doors between threads: mailbox, proxy, threaded immediate, weak reference.
+ *
+ * Owns one mailbox per context that has such a door, counted, so that it outlives the context for
+ * those who may still knock. Each file is used through its public header; neighbours that bring
+ * their own kind of message use thread/mailbox.h.
+ */
+#ifndef THREAD_THREAD_H
+#define THREAD_THREAD_H
+
+#include "thread/mailbox.h"
+
+#endif
