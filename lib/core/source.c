@@ -184,6 +184,7 @@ void source_close(struct source *src, struct life_rec *grave)
 	src->kind->disarm(src);
 	source_unplace(src);
 	src->ev = NULL;
+	context_changed(ev);
 	if (src->kind->closed != NULL)
 		src->kind->closed(src, ev);
 }
