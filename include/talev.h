@@ -10,9 +10,11 @@
 #include <talev/plugin.h>
 #include <talev/proxy.h>
 #include <talev/ref.h>
+#include <talev/request.h>
 #include <talev/signal.h>
 #include <talev/sim.h>
 #include <talev/source.h>
 #include <talev/time.h>
 #include <talev/timer.h>
 #include <talev/trace.h>
+#include <talev/wakeup.h>
