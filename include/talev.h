@@ -9,6 +9,7 @@
 #include <talev/loop.h>
 #include <talev/plugin.h>
 #include <talev/proxy.h>
+#include <talev/queue.h>
 #include <talev/ref.h>
 #include <talev/request.h>
 #include <talev/signal.h>
