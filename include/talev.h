@@ -3,6 +3,7 @@
 #include <talev/context.h>
 #include <talev/fd.h>
 #include <talev/finalize.h>
+#include <talev/group.h>
 #include <talev/immediate.h>
 #include <talev/inspect.h>
 #include <talev/log.h>
