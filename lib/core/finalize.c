@@ -14,6 +14,8 @@ static bool may_finalize(struct talev_context *ev, void *ptr, unsigned flags)
 		errno = EINVAL;
 		return false;
 	}
+	if (!owner_check(ev, src))
+		return false;
 	if (life_buried(ptr)) {
 		errno = ESTALE;
 		return false;
