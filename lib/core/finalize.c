@@ -37,6 +37,8 @@ static void finalize(struct talev_context *ev, void *ptr, struct life_list *list
 	/* If the context itself is in the grave, no turn of its loop will come to it. */
 	if (life_seal(grave) && (now || life->ev == NULL || ev->closing))
 		life_run_now(grave);
+	else if (life->ev != NULL)
+		context_changed(ev);
 	life_unref(life);
 }
 

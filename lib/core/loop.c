@@ -60,7 +60,7 @@ static int leave(struct loop_call *call, enum turn last)
 		}
 		gone = call->ev->closing;
 		if (!gone)
-			context_changed(call->ev);
+			context_settled(call->ev);
 	}
 	life_unref(call->life);
 	errno = gone || last == TURN_GONE ? ESHUTDOWN : error;
