@@ -170,13 +170,15 @@ static enum unit run_hook(struct talev_context *ev)
 	struct core_hook *hook;
 
 	TAILQ_FOREACH (hook, &ev->hooks, link) {
+		bool feeds = hook->feeds; /* one that fires may go in run() */
+
 		if (!hook_pending(hook))
 			continue;
 		if (hook->pending != NULL)
 			atomic_exchange_explicit(hook->pending, false, memory_order_acquire);
 		if (!hook->run(ev, hook))
 			return UNIT_GONE;
-		if (!hook->feeds)
+		if (!feeds)
 			return UNIT_DONE;
 	}
 	return UNIT_NONE;
