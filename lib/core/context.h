@@ -128,8 +128,6 @@ void context_close_sources(struct talev_context *ev);
 int context_check_fork(struct talev_context *ev);
 /* When embedded and outside of a turn: what has changed must reach the outer loop. */
 void context_changed(struct talev_context *ev);
-/* The same at the end of a turn, which may have done what the wake-up was for without waiting. */
-void context_settled(struct talev_context *ev);
 
 /* source.c */
 void source_place(struct source *src, struct talev_context *ev, enum source_place place);

@@ -123,8 +123,6 @@ struct core_wake {
 struct core_wake *core_wake_get(struct talev_context *ev);
 /* Any thread, also in a Unix signal handler. Keeps errno. */
 void wake_post(struct core_wake *wake);
-/* What was posted so far has been seen. Owner. Keeps errno. */
-void wake_quiet(struct core_wake *wake);
 /* Any thread. */
 void wake_unref(struct core_wake *wake);
 

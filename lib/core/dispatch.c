@@ -168,14 +168,14 @@ bool dispatch_hooks_sleep(struct talev_context *ev)
 static enum unit run_hook(struct talev_context *ev)
 {
 	struct core_hook *hook;
+	bool feeds;
 
 	TAILQ_FOREACH (hook, &ev->hooks, link) {
-		bool feeds = hook->feeds; /* one that fires may go in run() */
-
 		if (!hook_pending(hook))
 			continue;
 		if (hook->pending != NULL)
 			atomic_exchange_explicit(hook->pending, false, memory_order_acquire);
+		feeds = hook->feeds;
 		if (!hook->run(ev, hook))
 			return UNIT_GONE;
 		if (!feeds)

@@ -116,16 +116,6 @@ void context_changed(struct talev_context *ev)
 	if (ev->backend->ops->set_alarm(ev->backend, &deadlines) != 0)
 		base_log(TALEV_LOG_ERROR, "the alarm of an embedded context: error %d", errno);
 	if (ev->immediate_count > 0 || ev->due_count > 0 || ev->life->ready_count > 0 ||
-		slots_any_always(ev) || dispatch_hooks_pending(ev) || !dispatch_hooks_sleep(ev))
+		slots_any_always(ev) || !dispatch_hooks_sleep(ev))
 		wake_post(ev->wake);
-}
-
-void context_settled(struct talev_context *ev)
-{
-	if (!ev->embedded || ev->level > 0 || ev->closing || ev->backend == NULL ||
-		ev->fork_generation != base_fork_generation())
-		return;
-	/* Quiet first: who posts after this is seen by the next line, or stays readable. */
-	wake_quiet(ev->wake);
-	context_changed(ev);
 }

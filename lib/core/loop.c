@@ -76,7 +76,7 @@ static int leave(struct loop_call *call, enum turn last)
 		}
 		gone = call->ev->closing;
 		if (!gone)
-			context_settled(call->ev);
+			context_changed(call->ev);
 	}
 	life_unref(call->life);
 	errno = gone || last == TURN_GONE ? ESHUTDOWN : error;
@@ -147,6 +147,17 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 	}
 }
 
+static enum turn nothing_left(struct talev_context *ev)
+{
+	struct backend_event event;
+
+	/* The outer loop must not go on seeing a wake-up that has been served. */
+	if (ev->embedded)
+		(void)ready_wait(ev, false, &event, 1);
+	errno = ENOENT;
+	return TURN_FAILED;
+}
+
 static enum turn once(struct talev_context *ev, bool block)
 {
 	struct life *life = ev->life;
@@ -160,10 +171,8 @@ static enum turn once(struct talev_context *ev, bool block)
 	if (unit != UNIT_NONE)
 		return turn_of(unit);
 	dispatch_rested(ev);
-	if (!talev_have_events(ev)) {
-		errno = ENOENT;
-		return TURN_FAILED;
-	}
+	if (!talev_have_events(ev))
+		return nothing_left(ev);
 	if (ev->immediate_count > 0 || ev->due_count > 0) {
 		/* They have had their share, and go on if no descriptor wants its own. */
 		block = false;

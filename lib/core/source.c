@@ -184,8 +184,7 @@ void source_close(struct source *src, struct life_rec *grave)
 	src->kind->disarm(src);
 	source_unplace(src);
 	src->ev = NULL;
-	if (ev->life->ready_count > 0)
-		context_changed(ev);
+	context_changed(ev);
 	if (src->kind->closed != NULL)
 		src->kind->closed(src, ev);
 }

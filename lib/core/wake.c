@@ -62,16 +62,6 @@ void wake_post(struct core_wake *wake)
 	errno = error;
 }
 
-void wake_quiet(struct core_wake *wake)
-{
-	int error = errno;
-	uint64_t count;
-
-	/* EAGAIN: nobody has posted. */
-	(void)!base_read(wake->fd, &count, sizeof(count));
-	errno = error;
-}
-
 static int wake_open(struct talev_context *ev)
 {
 	struct core_wake *wake = wake_create();
