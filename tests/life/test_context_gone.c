@@ -208,8 +208,9 @@ static void finalized_now_outside_of_handlers(void **state)
 	assert_int_equal(thing->finalized, 1);
 }
 
-/* No turn of its loop will ever come: so it is then, with or without NOW. */
-static void finalized_outside_of_handlers_is_finalized_once(void **state)
+/* Without NOW it never runs inside the caller; the loop of the closing context says that it ended.
+ */
+static void finalized_outside_of_handlers_ends_in_the_next_turn(void **state)
 {
 	struct scene scene = {.handler = true};
 	struct thing *thing;
@@ -219,6 +220,9 @@ static void finalized_outside_of_handlers_is_finalized_once(void **state)
 	assert_ok(talev_source_set_finalizer(scene.ev, 0, context_finalizer, &scene));
 	thing = watched(&scene, scene.tree, NULL);
 	assert_ok(talev_finalize(scene.ev, scene.tree, 0, tree_done, &scene));
+	assert_int_equal(scene.trees, 0);
+	assert_int_equal(thing->finalized, 0);
+	assert_errno(talev_loop_once(scene.ev), ESHUTDOWN);
 	assert_int_equal(scene.trees, 1);
 	assert_int_equal(scene.contexts, 1);
 	assert_int_equal(thing->finalized, 1);
@@ -357,7 +361,7 @@ int main(void)
 		EACH_KIND(finalized_in_a_handler_with_the_tree_it_is_in),
 		EACH_KIND(finalized_in_a_handler_by_itself),
 		EACH_KIND(finalized_now_outside_of_handlers),
-		EACH_KIND(finalized_outside_of_handlers_is_finalized_once),
+		EACH_KIND(finalized_outside_of_handlers_ends_in_the_next_turn),
 		EACH_KIND(finalizers_of_all_objects_wait_for_the_handler_that_freed_the_context),
 		EACH_KIND(freed_in_the_loop_of_another_context),
 		EACH_KIND(freed_by_the_question_of_loop_until),
