@@ -37,6 +37,8 @@ static void finalize(struct talev_context *ev, void *ptr, struct life_list *list
 	/* A close function may have freed the context: then no turn of its loop will come to it. */
 	if (life_seal(grave) && (now || life->ev == NULL))
 		life_run_now(grave);
+	if (life->ev != NULL)
+		context_changed(ev);
 	life_unref(life);
 }
 
