@@ -66,7 +66,7 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 	if (life->ev != NULL)
 		core_trace(ev, TALEV_TRACE_AFTER_HANDLER, there ? src : NULL);
 	if (life->ready_count > 0)
-		life_run(life);
+		life_settle(life);
 	return life->ev != NULL && !ev->closing;
 }
 

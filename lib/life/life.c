@@ -85,6 +85,16 @@ bool life_running(const struct life_object *object)
 	return false;
 }
 
+bool life_busy(const struct life *life)
+{
+	const struct life_frame *frame;
+
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->life == life)
+			return true;
+	return false;
+}
+
 struct life_frame *life_innermost(void)
 {
 	return LIST_FIRST(&frames);
