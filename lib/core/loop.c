@@ -25,7 +25,8 @@ struct loop_call {
 bool talev_have_events(const struct talev_context *ev)
 {
 	return ev->slots.active > 0 || ev->immediate_count > 0 || ev->due_count > 0 ||
-	       deadlines_any(ev) || ev->holds > 0 || ev->life->ready_count > 0;
+	       deadlines_any(ev) || ev->holds > 0 || ev->life->ready_count > 0 ||
+	       dispatch_hooks_feeding(ev);
 }
 
 static int enter(struct loop_call *call, struct talev_context *ev, const char *location)
