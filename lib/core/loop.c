@@ -91,6 +91,12 @@ static enum turn failed(void)
 	return errno == EINTR ? TURN_WORKED : TURN_FAILED;
 }
 
+static enum turn finalizers(struct life *life)
+{
+	life_run(life);
+	return life->ev == NULL ? TURN_GONE : TURN_WORKED;
+}
+
 /* Waits, and runs one handler: a descriptor's, or what the wait brought before it. */
 static enum turn wait_once(struct talev_context *ev, bool block)
 {
@@ -115,12 +121,10 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 		unit = dispatch_one(ev, true, true);
 		if (unit != UNIT_NONE)
 			return turn_of(unit);
+		if (ev->life->ready_count > 0)
+			return finalizers(ev->life);
 		if (!block)
 			return TURN_IDLE;
-		if (ev->life->ready_count > 0) {
-			life_run(ev->life);
-			return TURN_WORKED;
-		}
 		if (!talev_have_events(ev)) {
 			errno = ENOENT;
 			return TURN_FAILED;
@@ -133,13 +137,16 @@ static enum turn once(struct talev_context *ev, bool block)
 	struct life *life = ev->life;
 	enum unit unit;
 
-	if (life_run(life) > 0)
-		return life->ev == NULL ? TURN_GONE : TURN_WORKED;
+	if (life->ready_count > 0)
+		return finalizers(life);
 	if (deadlines_any(ev))
 		deadlines_read_clocks(ev);
 	unit = dispatch_once(ev);
 	if (unit != UNIT_NONE)
 		return turn_of(unit);
+	/* What other threads have sent may have closed something. */
+	if (life->ready_count > 0)
+		return finalizers(life);
 	dispatch_rested(ev);
 	if (!talev_have_events(ev)) {
 		errno = ENOENT;
