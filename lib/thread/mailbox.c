@@ -22,12 +22,14 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include "base/base.h"
 #include "life/life.h"
 
 struct mailbox {
 	struct core_post *_Atomic word;
 	atomic_uint refs;
-	struct core_wake *wake; /* changes only in a forked child, which has no other thread */
+	struct core_wake *wake;
+	atomic_uint generation; /* of fork(2), to which wake belongs */
 	struct core_hook hook;
 	struct talev_context *ev; /* owner's; NULL once closed */
 	struct core_post *first;  /* owner's: taken, not yet delivered, oldest first */
@@ -46,6 +48,14 @@ static struct mailbox *mailbox_of(struct core_hook *hook)
 	return (struct mailbox *)((char *)hook - offsetof(struct mailbox, hook));
 }
 
+/* In a child of fork(2) whose loop has not run yet the descriptor is the parent's. Nor is there
+ * anybody to wake: that loop has never slept in this process. */
+static void wake_loop(struct mailbox *mb)
+{
+	if (atomic_load_explicit(&mb->generation, memory_order_acquire) == base_fork_generation())
+		wake_post(mb->wake);
+}
+
 int mailbox_send(struct mailbox *mb, struct core_post *post)
 {
 	struct core_post *found = atomic_load_explicit(&mb->word, memory_order_relaxed);
@@ -59,7 +69,7 @@ int mailbox_send(struct mailbox *mb, struct core_post *post)
 	} while (!atomic_compare_exchange_weak_explicit(
 		&mb->word, &found, post, memory_order_acq_rel, memory_order_relaxed));
 	if (found == ASLEEP) {
-		wake_post(mb->wake);
+		wake_loop(mb);
 		mailbox_unref(mb);
 	}
 	return 0;
@@ -144,11 +154,18 @@ static void after_fork(struct talev_context *ev, struct core_hook *hook)
 {
 	struct mailbox *mb = mailbox_of(hook);
 	struct core_wake *wake = core_wake_get(ev);
+	struct core_post *found = ASLEEP;
 
-	if (wake != NULL) {
-		wake_unref(mb->wake);
-		mb->wake = wake;
-	}
+	if (wake == NULL)
+		return;
+	wake_unref(mb->wake);
+	mb->wake = wake;
+	atomic_store_explicit(&mb->generation, base_fork_generation(), memory_order_release);
+	/* It was the parent's loop that slept. Who has found that before now wakes nobody, and the
+	 * post is there; who comes now finds that this loop is awake. */
+	if (atomic_compare_exchange_strong_explicit(
+		    &mb->word, &found, EMPTY, memory_order_acq_rel, memory_order_relaxed))
+		mailbox_unref(mb);
 }
 
 static void close_box(struct talev_context *ev, struct core_hook *hook)
@@ -178,6 +195,7 @@ static struct mailbox *mailbox_create(struct talev_context *ev)
 	}
 	atomic_init(&mb->word, EMPTY);
 	atomic_init(&mb->refs, 1);
+	atomic_init(&mb->generation, base_fork_generation());
 	mb->ev = ev;
 	mb->last = &mb->first;
 	mb->hook = (struct core_hook){
