@@ -110,7 +110,8 @@ static void posts_sent_in_a_delivery_are_delivered_too(void **state)
 	letter->then = send_two_more;
 	letter->arg = mb;
 	assert_ok(mailbox_send(mb, &letter->post));
-	assert_errno(talev_loop_nowait(ev), ENOENT);
+	/* Not in the same turn, or one that answers itself would never end. */
+	assert_errno(talev_loop_nowait(ev), EAGAIN);
 	assert_errno(talev_loop_nowait(ev), ENOENT);
 	assert_notes("1 2 3");
 	mailbox_unref(mb);
