@@ -76,6 +76,7 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 
 void core_immediate_queue(struct source *src, struct talev_context *ev)
 {
+	(void)owner_check(ev, src);
 	if (src->ev != NULL)
 		source_unplace(src);
 	src->ev = ev;
@@ -182,15 +183,17 @@ bool dispatch_hooks_sleep(struct talev_context *ev)
 static enum unit run_hook(struct talev_context *ev)
 {
 	struct core_hook *hook;
+	bool feeds;
 
 	TAILQ_FOREACH (hook, &ev->hooks, link) {
 		if (!hook_pending(hook))
 			continue;
 		if (hook->pending != NULL)
 			atomic_exchange_explicit(hook->pending, false, memory_order_acquire);
+		feeds = hook->feeds;
 		if (!hook->run(ev, hook))
 			return UNIT_GONE;
-		if (!hook->feeds)
+		if (!feeds)
 			return UNIT_DONE;
 	}
 	return UNIT_NONE;

@@ -14,6 +14,8 @@ static bool may_finalize(struct talev_context *ev, void *ptr, unsigned flags)
 		errno = EINVAL;
 		return false;
 	}
+	if (!owner_check(ev, src))
+		return false;
 	if (life_buried(ptr)) {
 		errno = ESTALE;
 		return false;
@@ -34,9 +36,11 @@ static void finalize(struct talev_context *ev, void *ptr, struct life_list *list
 	life_ref(life);
 	life_bury(life, grave, ptr);
 	source_close_list(list, grave);
-	/* If the context itself is in the grave, no turn of its loop will come to it. */
-	if (life_seal(grave) && (now || life->ev == NULL || ev->closing))
+	/* A close function may have freed the context: then no turn of its loop will come to it. */
+	if (life_seal(grave) && (now || life->ev == NULL))
 		life_run_now(grave);
+	if (life->ev != NULL)
+		context_changed(ev);
 	life_unref(life);
 }
 
