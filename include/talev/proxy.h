@@ -14,8 +14,9 @@ struct talev_thread_proxy;
 struct talev_threaded_context;
 
 /* A door into the loop of ev for other threads. While it lives, talev_loop_wait() goes on. Freeing
- * it closes the door: later messages are refused, those on their way are lost. mem_ctx NULL: ev
- * owns it. Owner's thread of ev. NULL: EINVAL, ENOMEM, EMFILE, ESHUTDOWN, ESTALE. */
+ * it closes the door: later messages are refused, those on their way are lost before that returns.
+ * mem_ctx NULL: ev owns it. Owner's thread of ev. NULL: EINVAL, ENOMEM, EMFILE, ENFILE, ESHUTDOWN,
+ * ESTALE. */
 struct talev_thread_proxy *_talev_thread_proxy_create(
 	struct talev_context *ev, TALLOC_CTX *mem_ctx, const char *location);
 #define talev_thread_proxy_create(ev, mem_ctx)                                                     \
@@ -41,8 +42,9 @@ int _talev_thread_proxy_schedule(struct talev_thread_proxy *tp, struct talev_imm
 	_talev_thread_proxy_schedule(tp, im, handler, private_ptr, TALEV_WHERE(handler))
 
 /* fn(data, private_data) is called for each message sent through this handle from now on whose
- * handler can never run, on the thread that owned the loop, just before the message is freed. NULL:
- * none. The thread that owns tp. -1: EINVAL. */
+ * handler can never run, on the thread that owned the loop, just before the message is freed:
+ * mostly inside the call that frees the proxy or the context. NULL: none. The thread that owns tp.
+ * -1: EINVAL. */
 typedef void (*talev_thread_proxy_lost_fn_t)(void *data, void *private_data);
 int talev_thread_proxy_set_lost_fn(
 	struct talev_thread_proxy *tp, talev_thread_proxy_lost_fn_t fn, void *private_data);
