@@ -33,9 +33,10 @@ struct talev_thread_proxy *_talev_thread_proxy_attach(
 /* Moves *im and the talloc tree at *private_ptr (private_ptr or *private_ptr may be NULL) to the
  * loop of tp, and sets both pointers to NULL. There handler(ev, im, data) runs as an immediate, in
  * the order in which this thread sent. What of the two the handler did not talloc_steal() is freed
- * after it. The thread that owns *im and *private_ptr, through any handle that exists.
- * -1, nothing moved: ESHUTDOWN the door is closed; EINVAL the data has talloc references, or events
- * of a loop in it; ENOMEM. */
+ * after it. The thread that owns *im and *private_ptr, through any handle that exists until this
+ * returns, or lies in the data.
+ * -1, nothing moved, but im is idle: ESHUTDOWN the door is closed; EINVAL the data has talloc
+ * references, or events of a loop in it; ESTALE im is not live; ENOMEM. */
 int _talev_thread_proxy_schedule(struct talev_thread_proxy *tp, struct talev_immediate **im,
 	talev_immediate_handler_t handler, void *private_ptr, const char *where);
 #define talev_thread_proxy_schedule(tp, im, handler, private_ptr)                                  \

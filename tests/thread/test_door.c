@@ -160,8 +160,8 @@ int __wrap_mailbox_send(struct mailbox *mb, struct core_post *post);
 int __wrap_mailbox_send(struct mailbox *mb, struct core_post *post)
 {
 	if (late != NULL) {
-		assert_ok(talev_finalize(late->ev, late, TALEV_FINALIZE_AFTER_FREE, note_finalized,
-			NULL));
+		assert_ok(talev_finalize(
+			late->ev, late, TALEV_FINALIZE_AFTER_FREE, note_finalized, NULL));
 		late = NULL;
 	}
 	return __real_mailbox_send(mb, post);
