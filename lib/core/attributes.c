@@ -20,6 +20,9 @@ enum talev_state talev_source_get_state(const void *source)
 		return TALEV_FINALIZED;
 	if (src->life.state != TALEV_CLOSING || src->life.rec != NULL)
 		return src->life.state;
+	/* A context is done when its memory goes: finalizers of its sources may be running. */
+	if (src->kind == &context_kind)
+		return TALEV_CLOSING;
 	return life_running(&src->life) || life_buried(src) ? TALEV_CLOSING : TALEV_FINALIZED;
 }
 
