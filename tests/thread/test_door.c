@@ -217,6 +217,24 @@ static void a_lost_function_may_free_the_context(void **state)
 	assert_notes("lost1 freed1 lost2 freed2 lost3 freed3");
 }
 
+static void re_initialise(void *arg)
+{
+	assert_ok(talev_re_initialise(arg));
+	assert_notes("lost1 freed1");
+}
+
+/* The message is the parent's to run; the child frees its copy. */
+static void a_child_loses_what_was_on_its_way(void **state)
+{
+	struct talev_context *ev = test_context(*state);
+	struct talev_thread_proxy *tp = door(ev, *state);
+
+	assert_ok(send_number(tp, note, 1, true));
+	assert_int_equal(test_in_child(re_initialise, ev), 0);
+	test_once(ev);
+	assert_notes("ran1 freed1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +248,7 @@ int main(void)
 			(void *)1},
 		TEST(who_is_joined_above_it_leaves_nothing_behind),
 		TEST(a_lost_function_may_free_the_context),
+		TEST(a_child_loses_what_was_on_its_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
