@@ -269,7 +269,7 @@ struct core_post *mailbox_take_back(struct mailbox *mb,
 	struct core_post *post;
 
 	if (mb->ev != NULL)
-		collect(mb);
+		collect(mb, EMPTY);
 	while ((post = *link) != NULL) {
 		if (!match(post, arg)) {
 			link = &post->next;
