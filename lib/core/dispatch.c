@@ -119,9 +119,13 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 	bool there;
 
 	if (!life_enter(&frame, life, &src->life)) {
-		/* Another thread has cancelled it, and its message is on the way. */
+		/* Another thread has cancelled it, and its message is on the way. What is called
+		 * now may free the context. */
+		life_ref(life);
 		source_close(src, NULL);
-		return true;
+		there = life->ev != NULL && !ev->closing;
+		life_unref(life);
+		return there;
 	}
 	core_trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
 	src->calls++;
@@ -142,7 +146,7 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 	if (life->ev != NULL)
 		core_trace(ev, TALEV_TRACE_AFTER_HANDLER, there ? src : NULL);
 	if (life->ready_count > 0)
-		life_run(life);
+		life_settle(life);
 	return life->ev != NULL && !ev->closing;
 }
 
@@ -246,6 +250,16 @@ bool dispatch_hooks_pending(struct talev_context *ev)
 
 	TAILQ_FOREACH (hook, &ev->hooks, link)
 		if (hook_pending(hook))
+			return true;
+	return false;
+}
+
+bool dispatch_hooks_feeding(const struct talev_context *ev)
+{
+	struct core_hook *hook;
+
+	TAILQ_FOREACH (hook, &ev->hooks, link)
+		if (hook->feeds && hook_pending(hook))
 			return true;
 	return false;
 }
