@@ -68,6 +68,7 @@ static const loop_fn loops[] = {by_wait, by_once, by_nowait, by_until};
 
 static void set_up(struct scene *scene, TALLOC_CTX *mem_ctx)
 {
+	(void)kind_of_test(); /* skips before there is a finalizer that expects a handler */
 	memset(scene, 0, sizeof(*scene));
 	scene->ev = test_context(mem_ctx);
 	assert_ok(talev_source_set_finalizer(scene->ev, 0, context_done, scene));
