@@ -149,12 +149,16 @@ static void run(struct life *life, struct life_rec *rec)
 	}
 	if (!after)
 		call(life, rec);
-	if (rec->object != NULL) {
+	if (rec->object != NULL)
 		rec->object->state = TALEV_FINALIZED;
-		rec->object->rec = NULL;
+	if (rec->guard != NULL) {
+		/* It stays with its object: who has a reference may still ask to free it. */
+		rec->spent = true;
+		rec->life = NULL;
+		return;
 	}
-	if (rec->guard != NULL)
-		guard_forget(rec->guard);
+	if (rec->object != NULL)
+		rec->object->rec = NULL;
 	if (rec->grave) {
 		talloc_free_children(rec);
 		atomic_fetch_sub_explicit(&graves, 1, memory_order_relaxed);
