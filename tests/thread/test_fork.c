@@ -5,6 +5,13 @@
 
 #define SENDERS 4
 
+/* ThreadSanitizer would end a child that starts threads. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "die_after_fork=0";
+}
+
 static unsigned received;
 
 static void receive(struct talev_context *ev, struct talev_immediate *im, void *data)
