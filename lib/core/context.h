@@ -3,6 +3,7 @@
 #ifndef CORE_CONTEXT_H
 #define CORE_CONTEXT_H
 
+#include <pthread.h>
 #include "base/base.h"
 #include "core/core.h"
 
@@ -58,7 +59,8 @@ struct talev_context {
 	size_t holds;
 	unsigned level;
 	unsigned fork_generation;
-	pid_t owner; /* the thread that runs the loop, in development builds */
+	pthread_t owner_self; /* the thread that runs the loop, in development builds */
+	pid_t owner;
 	char owner_name[16];
 	bool closing;
 	bool reinitialising;
