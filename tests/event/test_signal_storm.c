@@ -133,8 +133,9 @@ static void ring_gives_back_what_was_put_in_order(void **state)
 	for (unsigned round = 0; round < 3; round++) {
 		for (unsigned i = 0; i < SIGRING_SIZE; i++) {
 			info.si_value.sival_int = (int)i;
-			assert_int_equal(sigring_put(ring, &info),
-				i + SIGRING_SPARE < SIGRING_SIZE ? SIGRING_OK : SIGRING_NEARLY_FULL);
+			assert_int_equal(sigring_put(ring, &info), i + SIGRING_SPARE < SIGRING_SIZE
+									   ? SIGRING_OK
+									   : SIGRING_NEARLY_FULL);
 		}
 		assert_int_equal(sigring_put(ring, &info), SIGRING_FULL);
 		for (unsigned i = 0; i < SIGRING_SIZE; i++) {
