@@ -100,7 +100,7 @@ struct talev_context *core_context_create(
 	slots_init(ev);
 	ev->fork_generation = base_fork_generation();
 	ev->ops = ops;
-	ev->life = life_create(ev);
+	ev->life = life_create(ev, &ev->src.life);
 	ev->backend = ev->life != NULL ? ops->create(NULL) : NULL;
 	if (ev->backend == NULL) {
 		error = errno;

@@ -168,15 +168,17 @@ bool dispatch_hooks_sleep(struct talev_context *ev)
 static enum unit run_hook(struct talev_context *ev)
 {
 	struct core_hook *hook;
+	bool feeds;
 
 	TAILQ_FOREACH (hook, &ev->hooks, link) {
 		if (!hook_pending(hook))
 			continue;
 		if (hook->pending != NULL)
 			atomic_exchange_explicit(hook->pending, false, memory_order_acquire);
+		feeds = hook->feeds;
 		if (!hook->run(ev, hook))
 			return UNIT_GONE;
-		if (!hook->feeds)
+		if (!feeds)
 			return UNIT_DONE;
 	}
 	return UNIT_NONE;

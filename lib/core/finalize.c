@@ -34,8 +34,8 @@ static void finalize(struct talev_context *ev, void *ptr, struct life_list *list
 	life_ref(life);
 	life_bury(life, grave, ptr);
 	source_close_list(list, grave);
-	/* If the context itself is in the grave, no turn of its loop will come to it. */
-	if (life_seal(grave) && (now || life->ev == NULL || ev->closing))
+	/* A close function may have freed the context: then no turn of its loop will come to it. */
+	if (life_seal(grave) && (now || life->ev == NULL))
 		life_run_now(grave);
 	life_unref(life);
 }

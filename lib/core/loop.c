@@ -28,10 +28,26 @@ bool talev_have_events(const struct talev_context *ev)
 	       deadlines_any(ev) || ev->holds > 0 || ev->life->ready_count > 0;
 }
 
+/* A context that was finalized has nothing left to do but that. */
+static void finish_closing(struct talev_context *ev)
+{
+	struct life *life = ev->life;
+
+	life_ref(life);
+	while (life_run(life) > 0) {
+	}
+	life_unref(life);
+}
+
 static int enter(struct loop_call *call, struct talev_context *ev, const char *location)
 {
-	if (core_usable(ev) == NULL)
+	if (core_usable(ev) == NULL) {
+		if (errno == ESHUTDOWN) {
+			finish_closing(ev);
+			errno = ESHUTDOWN;
+		}
 		return -1;
+	}
 	if (ev->level > 0 && !ev->nesting) {
 		base_log(TALEV_LOG_INFO, "nested loop at %s refused", location);
 		errno = ELOOP;
@@ -73,10 +89,14 @@ static bool take_break(struct loop_call *call)
 	return call->outermost && call->ev->break_pending;
 }
 
+/* The question may free the context. */
 static bool stopped(const struct loop_call *call)
 {
-	return call->ev->break_pending ||
-	       (call->finished != NULL && call->finished(call->finished_private));
+	if (call->life->ev == NULL || call->ev->break_pending)
+		return true;
+	if (call->finished == NULL)
+		return false;
+	return call->finished(call->finished_private) || call->life->ev == NULL;
 }
 
 static enum turn turn_of(enum unit unit)
@@ -127,6 +147,17 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 	}
 }
 
+static enum turn nothing_left(struct talev_context *ev)
+{
+	struct backend_event event;
+
+	/* The outer loop must not go on seeing a wake-up that has been served. */
+	if (ev->embedded)
+		(void)ready_wait(ev, false, &event, 1);
+	errno = ENOENT;
+	return TURN_FAILED;
+}
+
 static enum turn once(struct talev_context *ev, bool block)
 {
 	struct life *life = ev->life;
@@ -140,10 +171,8 @@ static enum turn once(struct talev_context *ev, bool block)
 	if (unit != UNIT_NONE)
 		return turn_of(unit);
 	dispatch_rested(ev);
-	if (!talev_have_events(ev)) {
-		errno = ENOENT;
-		return TURN_FAILED;
-	}
+	if (!talev_have_events(ev))
+		return nothing_left(ev);
 	if (ev->immediate_count > 0 || ev->due_count > 0) {
 		/* They have had their share, and go on if no descriptor wants its own. */
 		block = false;

@@ -149,7 +149,7 @@ int source_check(const struct source *src)
 static void close_without_context(struct source *src, struct life_rec *grave)
 {
 	struct life_frame *frame = life_innermost();
-	struct life *life;
+	struct life nobody = {.refs = 1};
 
 	if (grave != NULL || src->life.rec == NULL) {
 		life_close(NULL, &src->life, grave);
@@ -159,15 +159,10 @@ static void close_without_context(struct source *src, struct life_rec *grave)
 		life_close(frame->life, &src->life, NULL);
 		return;
 	}
-	life = life_create(NULL);
-	if (life == NULL) {
-		base_log(TALEV_LOG_ERROR, "no memory to run the finalizer of %s (%s)", src->where,
-			source_location(src));
-		return;
-	}
-	life_close(life, &src->life, NULL);
-	life_run(life);
-	life_unref(life);
+	/* On the stack: being freed is no time to run out of memory. */
+	TAILQ_INIT(&nobody.ready);
+	life_close(&nobody, &src->life, NULL);
+	life_run(&nobody);
 }
 
 void source_close(struct source *src, struct life_rec *grave)
@@ -189,6 +184,7 @@ void source_close(struct source *src, struct life_rec *grave)
 	src->kind->disarm(src);
 	source_unplace(src);
 	src->ev = NULL;
+	context_changed(ev);
 	if (src->kind->closed != NULL)
 		src->kind->closed(src, ev);
 }

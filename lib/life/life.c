@@ -10,7 +10,7 @@
 static _Thread_local LIST_HEAD(, life_frame) frames;
 static _Thread_local LIST_HEAD(, life_list) lists;
 
-struct life *life_create(struct talev_context *ev)
+struct life *life_create(struct talev_context *ev, const struct life_object *context)
 {
 	struct life *life = calloc(1, sizeof(*life));
 
@@ -19,6 +19,7 @@ struct life *life_create(struct talev_context *ev)
 		return NULL;
 	}
 	life->ev = ev;
+	life->context = context;
 	life->refs = 1;
 	TAILQ_INIT(&life->ready);
 	return life;
@@ -89,41 +90,53 @@ struct life_frame *life_innermost(void)
 	return LIST_FIRST(&frames);
 }
 
-/* All that waits for the frames of one record waits for those of the other from now on. */
-static void absorb(struct life_rec *grave, struct life_rec *old)
+static void hold(struct life_frame *frame, struct life_rec *rec)
 {
-	struct life_frame *frame;
-
-	LIST_FOREACH (frame, &frames, link) {
-		if (frame->pin == old) {
-			frame->pin = grave;
-			grave->pins++;
-		}
-	}
-	old->pins = 0;
-	old->life->pinned--;
-	record_adopt(grave, old);
-}
-
-static void pin_frame(struct life_frame *frame, struct life_rec *rec)
-{
-	if (frame->pin == rec)
-		return;
-	if (frame->pin != NULL) {
-		absorb(rec, frame->pin);
-		return;
-	}
 	frame->pin = rec;
-	rec->pins++;
+	if (rec->pins++ == 0)
+		rec->life->pinned++;
 }
 
-static void pin(struct life_object *object, struct life_rec *rec)
+/* All that waits for the frames of one record waits for those of the other from now on. */
+static void absorb(struct life_rec *grave, struct life_rec *rec)
 {
 	struct life_frame *frame;
 
 	LIST_FOREACH (frame, &frames, link)
-		if (frame->object == object)
-			pin_frame(frame, rec);
+		if (frame->pin == rec)
+			hold(frame, grave);
+	if (rec->pins > 0)
+		rec->life->pinned--;
+	rec->pins = 0;
+	record_adopt(grave, rec);
+}
+
+/* A frame pins one record. A finalizer goes into the grave that the frame pins already; else what
+ * the frame pinned before goes into what it pins now. Returns what the frame pins. */
+static struct life_rec *pin_frame(struct life_frame *frame, struct life_rec *rec)
+{
+	struct life_rec *old = frame->pin;
+
+	if (old == NULL) {
+		hold(frame, rec);
+	} else if (old != rec && old->grave && !rec->grave) {
+		absorb(old, rec);
+		return old;
+	} else if (old != rec) {
+		absorb(rec, old);
+	}
+	return rec;
+}
+
+/* Returns the record that all frames of object pin now, if there are any; else rec. */
+static struct life_rec *pin(struct life_object *object, struct life_rec *rec)
+{
+	struct life_frame *frame;
+
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->object == object || frame->life->context == object)
+			rec = pin_frame(frame, rec);
+	return rec;
 }
 
 void life_close(struct life *life, struct life_object *object, struct life_rec *grave)
@@ -148,10 +161,7 @@ void life_close(struct life *life, struct life_object *object, struct life_rec *
 	if (rec == NULL)
 		return;
 	record_attach(rec, life);
-	pin(object, rec);
-	if (rec->pins > 0)
-		life->pinned++;
-	else
+	if (pin(object, rec) == rec && rec->pins == 0)
 		record_queue(rec);
 }
 
@@ -194,8 +204,9 @@ void life_after(struct life *life, struct life_rec *rec, struct life_guard *guar
 	record_attach(rec, life);
 	LIST_FOREACH (frame, &frames, link)
 		if (frame->guard == guard)
-			pin_frame(frame, rec);
-	life_seal(rec);
+			rec = pin_frame(frame, rec);
+	if (rec->pins == 0)
+		record_queue(rec);
 }
 
 bool life_guard_mine(const struct life_guard *guard)

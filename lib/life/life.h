@@ -32,9 +32,10 @@ struct life_object {
 TAILQ_HEAD(life_queue, life_rec);
 
 struct life {
-	struct talev_context *ev; /* NULL once the context is gone */
-	unsigned refs;            /* the context, each frame, each record in waiting */
-	size_t pinned;            /* records that wait for frames */
+	struct talev_context *ev;          /* NULL once the context is gone */
+	const struct life_object *context; /* the object of ev: every frame of this life pins it */
+	unsigned refs; /* the context, each loop on the stack, each record in waiting */
+	size_t pinned; /* records that wait for frames */
 	size_t ready_count;
 	struct life_queue ready;
 };
@@ -48,7 +49,7 @@ struct life_frame {
 };
 
 /* NULL: ENOMEM. */
-struct life *life_create(struct talev_context *ev);
+struct life *life_create(struct talev_context *ev, const struct life_object *context);
 void life_ref(struct life *life);
 void life_unref(struct life *life);
 

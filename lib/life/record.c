@@ -195,10 +195,8 @@ void life_bury(struct life *life, struct life_rec *rec, void *tree)
 
 bool life_seal(struct life_rec *grave)
 {
-	if (grave->pins > 0) {
-		grave->life->pinned++;
+	if (grave->pins > 0)
 		return false;
-	}
 	record_queue(grave);
 	return true;
 }

@@ -216,14 +216,14 @@ static void talev_context_may_be_the_host(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        TEST(guest_with_nothing_ready_is_quiet),
-	        EACH_KIND(each_kind_makes_it_readable),
-	        EACH_KIND(source_that_was_ready_before_get_fd_makes_it_readable),
-	        TEST(timer_ends_the_wait_of_the_host),
-	        TEST(change_of_interest_reaches_the_host),
-	        TEST(finalizer_makes_it_readable),
-	        EACH_KIND(what_a_handler_makes_ready_is_not_forgotten),
-	        EACH_KIND(talev_context_may_be_the_host),
+		TEST(guest_with_nothing_ready_is_quiet),
+		EACH_KIND(each_kind_makes_it_readable),
+		EACH_KIND(source_that_was_ready_before_get_fd_makes_it_readable),
+		TEST(timer_ends_the_wait_of_the_host),
+		TEST(change_of_interest_reaches_the_host),
+		TEST(finalizer_makes_it_readable),
+		EACH_KIND(what_a_handler_makes_ready_is_not_forgotten),
+		EACH_KIND(talev_context_may_be_the_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -189,15 +189,15 @@ static void child_forked_in_a_handler_frees_everything(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        EACH_KIND(child_that_frees_everything_leaves_the_parent_alone),
-	        EACH_KIND(child_that_frees_the_context_leaves_a_running_parent_alone),
-	        TEST(interest_of_the_child_is_its_own),
-	        EACH_KIND(child_goes_on_using_the_context),
-	        EACH_KIND(child_re_initialises_and_begins_anew),
-	        EACH_KIND(re_initialise_without_fork_begins_anew_too),
-	        TEST(signal_of_the_child_is_no_signal_of_the_parent),
-	        TEST(grandchild_goes_on_too),
-	        EACH_KIND(child_forked_in_a_handler_frees_everything),
+		EACH_KIND(child_that_frees_everything_leaves_the_parent_alone),
+		EACH_KIND(child_that_frees_the_context_leaves_a_running_parent_alone),
+		TEST(interest_of_the_child_is_its_own),
+		EACH_KIND(child_goes_on_using_the_context),
+		EACH_KIND(child_re_initialises_and_begins_anew),
+		EACH_KIND(re_initialise_without_fork_begins_anew_too),
+		TEST(signal_of_the_child_is_no_signal_of_the_parent),
+		TEST(grandchild_goes_on_too),
+		EACH_KIND(child_forked_in_a_handler_frees_everything),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

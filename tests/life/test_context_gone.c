@@ -165,7 +165,7 @@ static void finalized_in_a_handler_with_the_tree_it_is_in(void **state)
 			scene.tree = talloc_new(*state);
 			scene.ev = test_context(talloc_new(scene.tree));
 			assert_ok(
-			        talev_source_set_finalizer(scene.ev, 0, context_finalizer, &scene));
+				talev_source_set_finalizer(scene.ev, 0, context_finalizer, &scene));
 			thing = watched(&scene, talloc_new(scene.tree), finalize_scene);
 			kind_fire(thing);
 			assert_errno(loops[i](&scene), ESHUTDOWN);
@@ -330,15 +330,15 @@ static void freed_by_a_close_function_in_a_handler(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        EACH_KIND(freed_in_the_handler_of_its_child),
-	        EACH_KIND(freed_in_the_handler_of_an_object_elsewhere),
-	        EACH_KIND(finalized_in_a_handler_with_the_tree_it_is_in),
-	        EACH_KIND(finalized_in_a_handler_by_itself),
-	        EACH_KIND(finalized_now_outside_of_handlers),
-	        EACH_KIND(finalized_outside_of_handlers_ends_in_the_next_turn),
-	        EACH_KIND(freed_in_the_loop_of_another_context),
-	        EACH_KIND(freed_by_the_question_of_loop_until),
-	        TEST(freed_by_a_close_function_in_a_handler),
+		EACH_KIND(freed_in_the_handler_of_its_child),
+		EACH_KIND(freed_in_the_handler_of_an_object_elsewhere),
+		EACH_KIND(finalized_in_a_handler_with_the_tree_it_is_in),
+		EACH_KIND(finalized_in_a_handler_by_itself),
+		EACH_KIND(finalized_now_outside_of_handlers),
+		EACH_KIND(finalized_outside_of_handlers_ends_in_the_next_turn),
+		EACH_KIND(freed_in_the_loop_of_another_context),
+		EACH_KIND(freed_by_the_question_of_loop_until),
+		TEST(freed_by_a_close_function_in_a_handler),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

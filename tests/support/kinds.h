@@ -34,15 +34,15 @@ struct thing {
 	}
 #define EACH_KIND(fn)                                                                              \
 	KIND_CASE(fn, KIND_FD, "fd"), KIND_CASE(fn, KIND_TIMER, "timer"),                          \
-	        KIND_CASE(fn, KIND_SIGNAL, "signal"), KIND_CASE(fn, KIND_IMMEDIATE, "immediate"),  \
-	        KIND_CASE(fn, KIND_CHILD, "child")
+		KIND_CASE(fn, KIND_SIGNAL, "signal"), KIND_CASE(fn, KIND_IMMEDIATE, "immediate"),  \
+		KIND_CASE(fn, KIND_CHILD, "child")
 enum kind kind_of_test(void);
 const char *kind_name(enum kind kind);
 
 /* A source of that kind, armed, which calls fn when it runs. It does not run before kind_fire(),
  * except an immediate, which has no other way of being armed. */
 struct thing *kind_add(enum kind kind, struct talev_context *ev, TALLOC_CTX *mem_ctx,
-        void (*fn)(struct thing *thing), void *arg);
+	void (*fn)(struct thing *thing), void *arg);
 /* Makes it ready, so that it runs in the next turn. */
 void kind_fire(struct thing *thing);
 /* Asks for the source to be armed, by a call of its kind: 0, or -1 and errno. */
