@@ -55,10 +55,11 @@ long test_alloc_bytes(void)
 
 bool test_alloc_works(void)
 {
+	/* The one of this file, compiled in here, would be counted under valgrind too. */
+	void *(*volatile allocate)(size_t n) = malloc;
 	unsigned long before = count;
-	void *volatile p = malloc(1);
 
-	free(p);
+	free(allocate(1));
 	return count != before;
 }
 
