@@ -150,7 +150,7 @@ def configure(conf):
 		# With a sanitizer clang leaves its run time to be found in the program.
 		linkflags.append('-Wl,--no-undefined')
 	if option('talev_developer'):
-		cflags += DEVELOPER
+		cflags += DEVELOPER + ['-DTALEV_OWNER_CHECKS']
 	conf.check(features='c cshlib', fragment='#include <stdatomic.h>\natomic_int talev_probe;\n',
 		cflags=cflags, linkflags=linkflags, msg='Checking that the compiler does C11',
 		errmsg='no; gcc 12 and clang 14 do')

@@ -72,6 +72,7 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 
 void core_immediate_queue(struct source *src, struct talev_context *ev)
 {
+	(void)owner_check(ev, src);
 	if (src->ev != NULL)
 		source_unplace(src);
 	src->ev = ev;

@@ -14,6 +14,8 @@ static bool may_finalize(struct talev_context *ev, void *ptr, unsigned flags)
 		errno = EINVAL;
 		return false;
 	}
+	if (!owner_check(ev, src))
+		return false;
 	if (life_buried(ptr)) {
 		errno = ESTALE;
 		return false;
@@ -37,6 +39,8 @@ static void finalize(struct talev_context *ev, void *ptr, struct life_list *list
 	/* A close function may have freed the context: then no turn of its loop will come to it. */
 	if (life_seal(grave) && (now || life->ev == NULL))
 		life_run_now(grave);
+	if (life->ev != NULL)
+		context_changed(ev);
 	life_unref(life);
 }
 

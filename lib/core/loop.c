@@ -48,6 +48,8 @@ static int enter(struct loop_call *call, struct talev_context *ev, const char *l
 		}
 		return -1;
 	}
+	if (!owner_check(ev, &ev->src))
+		return -1;
 	if (ev->level > 0 && !ev->nesting) {
 		base_log(TALEV_LOG_INFO, "nested loop at %s refused", location);
 		errno = ELOOP;
@@ -56,8 +58,10 @@ static int enter(struct loop_call *call, struct talev_context *ev, const char *l
 	if (context_check_fork(ev) != 0)
 		return -1;
 	*call = (struct loop_call){.ev = ev, .life = ev->life, .outermost = ev->level == 0};
-	if (call->outermost)
+	if (call->outermost) {
 		ev->broken = false;
+		owner_take(ev);
+	}
 	life_ref(ev->life);
 	ev->level++;
 	return 0;

@@ -110,7 +110,7 @@ void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 {
 	struct source *src;
 
-	if (ev != NULL && core_usable(ev) == NULL)
+	if (ev != NULL && (core_usable(ev) == NULL || !owner_check(ev, &ev->src)))
 		return NULL;
 	if (life_buried(mem_ctx)) {
 		errno = ESTALE;
@@ -139,7 +139,7 @@ void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 int source_check(const struct source *src)
 {
 	if (src->life.state == TALEV_LIVE && src->ev != NULL)
-		return 0;
+		return owner_check(src->ev, src) ? 0 : -1;
 	errno = ESTALE;
 	return -1;
 }
@@ -177,6 +177,7 @@ void source_close(struct source *src, struct life_rec *grave)
 		close_without_context(src, grave);
 		return;
 	}
+	(void)owner_check(ev, src);
 	core_trace(ev, TALEV_TRACE_DETACH, src);
 	/* Not live from here on, so that what disarm calls cannot arm it again or close it twice.
 	 */
