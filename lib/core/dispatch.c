@@ -33,6 +33,66 @@ static void report_slow(const struct source *src, const char *where, talev_time_
 		(long long)(spent / 1000 % 1000));
 }
 
+bool core_pin(struct core_pin *pin, struct source *src)
+{
+	pin->life = src->ev->life;
+	if (!life_enter(&pin->frame, pin->life, &src->life)) {
+		source_close(src, NULL);
+		return false;
+	}
+	life_ref(pin->life);
+	return true;
+}
+
+bool core_unpin(struct core_pin *pin)
+{
+	life_leave(&pin->frame);
+	/* Without its context nobody else would come to it. */
+	while (pin->life->ev == NULL && life_run(pin->life) > 0)
+		;
+	life_unref(pin->life);
+	return pin->frame.object != NULL;
+}
+
+bool core_call_begin(struct core_call *call, struct source *src)
+{
+	struct talev_context *ev = src->ev;
+
+	if (!core_pin(&call->pin, src))
+		return false;
+	call->clocked = ev->timing || ev->slow > 0;
+	if (call->clocked) {
+		call->where = src->named ? NULL : src->where;
+		call->started = core_now(ev, TALEV_CLOCK_MONOTONIC);
+	}
+	core_trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
+	src->calls++;
+	return true;
+}
+
+static void measure_call(
+	struct talev_context *ev, struct source *src, const struct core_call *call)
+{
+	talev_time_t spent = core_now(ev, TALEV_CLOCK_MONOTONIC) - call->started;
+
+	if (src != NULL && ev->timing)
+		measure(src, spent);
+	if (ev->slow > 0 && spent > ev->slow)
+		report_slow(src, call->where, spent);
+}
+
+bool core_call_end(struct core_call *call, struct source *src)
+{
+	struct talev_context *ev = call->pin.life->ev;
+	bool there = call->pin.frame.object != NULL;
+
+	if (ev != NULL && call->clocked)
+		measure_call(ev, there ? src : NULL, call);
+	if (ev != NULL)
+		core_trace(ev, TALEV_TRACE_AFTER_HANDLER, there ? src : NULL);
+	return core_unpin(&call->pin);
+}
+
 bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now)
 {
 	struct life *life = ev->life;
@@ -43,9 +103,13 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 	bool there;
 
 	if (!life_enter(&frame, life, &src->life)) {
-		/* Another thread has cancelled it, and its message is on the way. */
+		/* Another thread has cancelled it, and its message is on the way. What is called
+		 * now may free the context. */
+		life_ref(life);
 		source_close(src, NULL);
-		return true;
+		there = life->ev != NULL && !ev->closing;
+		life_unref(life);
+		return there;
 	}
 	core_trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
 	src->calls++;
@@ -66,7 +130,7 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 	if (life->ev != NULL)
 		core_trace(ev, TALEV_TRACE_AFTER_HANDLER, there ? src : NULL);
 	if (life->ready_count > 0)
-		life_run(life);
+		life_settle(life);
 	return life->ev != NULL && !ev->closing;
 }
 
@@ -107,6 +171,26 @@ void core_immediate_unqueue(struct source *src)
 		return;
 	}
 	src->ev = NULL;
+}
+
+void core_post(struct source *src)
+{
+	struct talev_context *ev = src->ev;
+
+	/* Its queues have been emptied already, and nobody would look into them again. */
+	if (ev->closing)
+		return;
+	source_unplace(src);
+	source_place(src, ev, src->enabled ? PLACE_IMMEDIATE : PLACE_HELD);
+	context_changed(ev);
+}
+
+void core_unpost(struct source *src)
+{
+	if (src->place == PLACE_IMMEDIATE || src->place == PLACE_HELD) {
+		source_unplace(src);
+		source_place(src, src->ev, PLACE_RESTING);
+	}
 }
 
 void core_hook_add(struct talev_context *ev, struct core_hook *hook)
@@ -150,6 +234,16 @@ bool dispatch_hooks_pending(struct talev_context *ev)
 
 	TAILQ_FOREACH (hook, &ev->hooks, link)
 		if (hook_pending(hook))
+			return true;
+	return false;
+}
+
+bool dispatch_hooks_feeding(const struct talev_context *ev)
+{
+	struct core_hook *hook;
+
+	TAILQ_FOREACH (hook, &ev->hooks, link)
+		if (hook->feeds && hook_pending(hook))
 			return true;
 	return false;
 }

@@ -54,9 +54,19 @@ int core_finalize(struct talev_context *ev, void *ptr, struct life_rec *rec)
 	return 0;
 }
 
-void core_after(struct talev_context *ev, struct life_rec *rec, struct life_guard *guard)
+void core_after(struct talev_context *ev, struct source *src, struct life_rec *rec,
+	struct life_guard *guard)
 {
-	life_after(ev->life, rec, guard);
+	struct life *life = ev->life;
+
+	life_ref(life);
+	if (src != NULL)
+		source_close(src, NULL);
+	life_after(life, rec, guard);
+	/* A close function may have freed the context, and no turn of its loop will come. */
+	if (life->ev == NULL)
+		life_run(life);
+	life_unref(life);
 }
 
 int talev_finalize(

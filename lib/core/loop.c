@@ -25,7 +25,8 @@ struct loop_call {
 bool talev_have_events(const struct talev_context *ev)
 {
 	return ev->slots.active > 0 || ev->immediate_count > 0 || ev->due_count > 0 ||
-	       deadlines_any(ev) || ev->holds > 0 || ev->life->ready_count > 0;
+	       deadlines_any(ev) || ev->holds > 0 || ev->life->ready_count > 0 ||
+	       dispatch_hooks_feeding(ev);
 }
 
 /* A context that was finalized has nothing left to do but that. */
@@ -114,6 +115,12 @@ static enum turn failed(void)
 	return errno == EINTR ? TURN_WORKED : TURN_FAILED;
 }
 
+static enum turn finalizers(struct life *life)
+{
+	life_run(life);
+	return life->ev == NULL ? TURN_GONE : TURN_WORKED;
+}
+
 /* Waits, and runs one handler: a descriptor's, or what the wait brought before it. */
 static enum turn wait_once(struct talev_context *ev, bool block)
 {
@@ -138,12 +145,10 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 		unit = dispatch_one(ev, true, true);
 		if (unit != UNIT_NONE)
 			return turn_of(unit);
+		if (ev->life->ready_count > 0)
+			return finalizers(ev->life);
 		if (!block)
 			return TURN_IDLE;
-		if (ev->life->ready_count > 0) {
-			life_run(ev->life);
-			return TURN_WORKED;
-		}
 		if (!talev_have_events(ev)) {
 			errno = ENOENT;
 			return TURN_FAILED;
@@ -167,13 +172,16 @@ static enum turn once(struct talev_context *ev, bool block)
 	struct life *life = ev->life;
 	enum unit unit;
 
-	if (life_run(life) > 0)
-		return life->ev == NULL ? TURN_GONE : TURN_WORKED;
+	if (life->ready_count > 0)
+		return finalizers(life);
 	if (deadlines_any(ev))
 		deadlines_read_clocks(ev);
 	unit = dispatch_once(ev);
 	if (unit != UNIT_NONE)
 		return turn_of(unit);
+	/* What other threads have sent may have closed something. */
+	if (life->ready_count > 0)
+		return finalizers(life);
 	dispatch_rested(ev);
 	if (!talev_have_events(ev))
 		return nothing_left(ev);

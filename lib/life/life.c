@@ -85,6 +85,16 @@ bool life_running(const struct life_object *object)
 	return false;
 }
 
+bool life_busy(const struct life *life)
+{
+	const struct life_frame *frame;
+
+	LIST_FOREACH (frame, &frames, link)
+		if (frame->life == life)
+			return true;
+	return false;
+}
+
 struct life_frame *life_innermost(void)
 {
 	return LIST_FIRST(&frames);
@@ -165,6 +175,20 @@ void life_close(struct life *life, struct life_object *object, struct life_rec *
 		record_queue(rec);
 }
 
+static void forget_record(struct life_object *object)
+{
+	struct life_rec *rec = object->rec;
+
+	if (rec->guard != NULL) {
+		guard_forget(rec->guard);
+		rec->guard = NULL;
+	}
+	rec->object = NULL;
+	object->rec = NULL;
+	if (rec->spent)
+		life_discard(rec);
+}
+
 void life_forget(struct life_object *object)
 {
 	struct life_frame *frame;
@@ -178,14 +202,8 @@ void life_forget(struct life_object *object)
 			if (list->objects[i] == object)
 				list->objects[i] = NULL;
 	}
-	if (object->rec != NULL) {
-		if (object->rec->guard != NULL) {
-			guard_forget(object->rec->guard);
-			object->rec->guard = NULL;
-		}
-		object->rec->object = NULL;
-		object->rec = NULL;
-	}
+	if (object->rec != NULL)
+		forget_record(object);
 }
 
 void life_send_away(struct life_object *object)

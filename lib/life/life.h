@@ -64,6 +64,8 @@ bool life_enter(struct life_frame *frame, struct life *life, struct life_object 
 void life_leave(struct life_frame *frame);
 /* Is a handler of it on this thread's stack? */
 bool life_running(const struct life_object *object);
+/* Is a handler or finalizer of its context on this thread's stack? */
+bool life_busy(const struct life *life);
 /* The innermost frame of this thread, or NULL. */
 struct life_frame *life_innermost(void);
 
@@ -89,6 +91,9 @@ bool life_buried(const void *ptr);
 /* Runs what is ready at this moment, first asked first; what becomes ready meanwhile waits for
  * the next call. Returns how many records were run. Hold a reference. */
 size_t life_run(struct life *life);
+/* After a handler: life_run(). What a context leaves behind that went inside its own handlers runs
+ * to the last, but not before all of them have returned: they may be using what it frees. */
+void life_settle(struct life *life);
 
 /* A list of objects that stays true while finalizers and close functions of the user free some
  * of them: life_forget() puts NULL in their place. */

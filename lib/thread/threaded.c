@@ -3,7 +3,9 @@
 #include "thread/thread.h"
 
 #include <errno.h>
+#include <string.h>
 #include <talev/proxy.h>
+#include "base/base.h"
 #include "event/event.h"
 
 struct talev_threaded_context {
@@ -89,19 +91,32 @@ int _talev_threaded_schedule_immediate(struct talev_threaded_context *tctx,
 	const char *where)
 {
 	struct core_post *post;
+	struct mailbox *mb;
+	int rc;
 
 	if (tctx == NULL || im == NULL || handler == NULL) {
 		errno = EINVAL;
 		return -1;
 	}
+	mb = tctx->mb;
 	post = immediate_post(im);
-	immediate_prepare(im, handler, private_data, where);
-	mailbox_ref(tctx->mb);
-	post->ops = mailbox_immediate_ops(tctx->mb);
-	if (mailbox_send(tctx->mb, post) != 0) {
-		arrived(post);
-		errno = ESHUTDOWN;
+	if (post->ops != NULL || talev_immediate_is_scheduled(im)) {
+		base_misuse("%s (%s) schedules an immediate that is scheduled already", where,
+			where + strlen(where) + 1);
+		errno = EINVAL;
 		return -1;
 	}
-	return 0;
+	immediate_prepare(im, handler, private_data, where);
+	/* One for the way, and one for here: the handler may free tctx and its context before this
+	 * thread has woken the loop. */
+	mailbox_ref(mb);
+	mailbox_ref(mb);
+	post->ops = mailbox_immediate_ops(mb);
+	rc = mailbox_send(mb, post);
+	if (rc != 0) {
+		arrived(post);
+		errno = ESHUTDOWN;
+	}
+	mailbox_unref(mb);
+	return rc;
 }

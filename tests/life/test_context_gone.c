@@ -228,6 +228,32 @@ static void finalized_outside_of_handlers_ends_in_the_next_turn(void **state)
 	assert_int_equal(thing->finalized, 1);
 }
 
+static void free_context_beside(struct thing *thing)
+{
+	struct thing *other = thing->arg;
+
+	talloc_free(thing->ev);
+	assert_int_equal(other->finalized, 0);
+	assert_int_equal(thing->finalized, 0);
+}
+
+/* The handler may still use what the finalizers of the others are going to free. */
+static void finalizers_of_all_objects_wait_for_the_handler_that_freed_the_context(void **state)
+{
+	struct talev_context *ev = test_context(*state);
+	struct thing *other = kind_add(kind_of_test(), ev, *state, NULL, NULL);
+	struct thing *thing = kind_add(KIND_TIMER, ev, *state, free_context_beside, other);
+
+	assert_ok(talev_source_set_finalizer(thing->source, 0, count_finalizer, thing));
+	assert_ok(talev_source_set_finalizer(other->source, 0, count_finalizer, other));
+	if (other->kind == KIND_IMMEDIATE)
+		assert_ok(talev_cancel_immediate(other->source));
+	kind_fire(thing);
+	assert_errno(test_run(ev), ESHUTDOWN);
+	assert_int_equal(other->finalized, 1);
+	assert_int_equal(thing->finalized, 1);
+}
+
 /* A handler of one context runs the loop of another, whose handler frees the first. */
 static void run_other(struct thing *thing)
 {
@@ -336,6 +362,7 @@ int main(void)
 		EACH_KIND(finalized_in_a_handler_by_itself),
 		EACH_KIND(finalized_now_outside_of_handlers),
 		EACH_KIND(finalized_outside_of_handlers_ends_in_the_next_turn),
+		EACH_KIND(finalizers_of_all_objects_wait_for_the_handler_that_freed_the_context),
 		EACH_KIND(freed_in_the_loop_of_another_context),
 		EACH_KIND(freed_by_the_question_of_loop_until),
 		TEST(freed_by_a_close_function_in_a_handler),
