@@ -75,7 +75,7 @@ bool life_busy(const struct life *life)
 {
 	const struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link)
+	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->life == life)
 			return true;
 	return false;
