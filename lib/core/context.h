@@ -58,7 +58,8 @@ struct talev_context {
 	size_t holds;
 	unsigned level;
 	unsigned fork_generation;
-	pid_t owner; /* the thread that runs the loop, in development builds */
+	pid_t owner;               /* the thread that runs the loop, in development builds */
+	unsigned owner_generation; /* of forks, then */
 	char owner_name[16];
 	bool closing;
 	bool reinitialising;

@@ -15,6 +15,7 @@
 void owner_take(struct talev_context *ev)
 {
 	ev->owner = gettid();
+	ev->owner_generation = base_fork_generation();
 	if (pthread_getname_np(pthread_self(), ev->owner_name, sizeof(ev->owner_name)) != 0)
 		ev->owner_name[0] = '\0';
 }
@@ -24,6 +25,9 @@ bool owner_check(const struct talev_context *ev, const struct source *src)
 	char name[sizeof(ev->owner_name)] = "";
 
 	if (ev == NULL || ev->level == 0 || ev->owner == gettid())
+		return true;
+	/* A child that was forked in a handler: the loop that runs is the parent's. */
+	if (ev->owner_generation != base_fork_generation())
 		return true;
 	(void)pthread_getname_np(pthread_self(), name, sizeof(name));
 	base_misuse("%s %s (%s) is used by thread %d \"%s\", its loop runs in thread %d \"%s\"",
