@@ -15,11 +15,7 @@ const struct source_kind context_kind = {
 
 struct talev_context *core_usable(struct talev_context *ev)
 {
-	struct source *src = source_from_public(ev);
-
-	if (src == NULL)
-		return NULL;
-	if (src->kind != &context_kind) {
+	if (ev == NULL || talloc_get_name(ev) != context_kind.type) {
 		errno = EINVAL;
 		return NULL;
 	}

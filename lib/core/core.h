@@ -48,16 +48,9 @@ struct core_pin {
 bool core_pin(struct core_pin *pin, struct source *src);
 bool core_unpin(struct core_pin *pin);
 
-/* The same around a handler of src that is called from elsewhere than its loop: traced, counted and
- * measured. */
-struct core_call {
-	struct core_pin pin;
-	const char *where;
-	talev_time_t started;
-	bool clocked;
-};
-bool core_call_begin(struct core_call *call, struct source *src);
-bool core_call_end(struct core_call *call, struct source *src);
+/* Calls fn(src), a handler that is called from elsewhere than the loop of src: pinned as above, and
+ * traced, counted and measured. False as core_unpin(), or core_pin(). */
+bool core_call(struct source *src, void (*fn)(struct source *src));
 
 /* Immediates: to the tail of the queue; out of it; out of turn while it is disabled, and to the
  * tail afterwards. Nothing happens to one that is not queued. */

@@ -33,64 +33,80 @@ static void report_slow(const struct source *src, const char *where, talev_time_
 		(long long)(spent / 1000 % 1000));
 }
 
-bool core_pin(struct core_pin *pin, struct source *src)
+static bool cancelled(struct source *src)
 {
+	source_close(src, NULL);
+	return false;
+}
+
+/* Without its context nobody else would come to them. */
+static void run_orphans(struct life *life)
+{
+	while (life_run(life) > 0)
+		;
+}
+
+static inline bool pin(struct core_pin *pin, struct source *src)
+{
+	(void)owner_check(src->ev, src);
 	pin->life = src->ev->life;
-	if (!life_enter(&pin->frame, pin->life, &src->life)) {
-		source_close(src, NULL);
-		return false;
-	}
+	if (!life_enter(&pin->frame, pin->life, &src->life))
+		return cancelled(src);
 	life_ref(pin->life);
 	return true;
 }
 
-bool core_unpin(struct core_pin *pin)
+static inline bool unpin(struct core_pin *pin)
 {
 	life_leave(&pin->frame);
-	/* Without its context nobody else would come to it. */
-	while (pin->life->ev == NULL && life_run(pin->life) > 0)
-		;
+	if (pin->life->ev == NULL)
+		run_orphans(pin->life);
 	life_unref(pin->life);
 	return pin->frame.object != NULL;
 }
 
-bool core_call_begin(struct core_call *call, struct source *src)
+bool core_pin(struct core_pin *made, struct source *src)
 {
-	struct talev_context *ev = src->ev;
+	return pin(made, src);
+}
 
-	if (!core_pin(&call->pin, src))
-		return false;
-	call->clocked = ev->timing || ev->slow > 0;
-	if (call->clocked) {
-		call->where = src->named ? NULL : src->where;
-		call->started = core_now(ev, TALEV_CLOCK_MONOTONIC);
-	}
-	core_trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
-	src->calls++;
-	return true;
+bool core_unpin(struct core_pin *made)
+{
+	return unpin(made);
 }
 
 static void measure_call(
-	struct talev_context *ev, struct source *src, const struct core_call *call)
+	struct talev_context *ev, struct source *src, const char *where, talev_time_t started)
 {
-	talev_time_t spent = core_now(ev, TALEV_CLOCK_MONOTONIC) - call->started;
+	talev_time_t spent = core_now(ev, TALEV_CLOCK_MONOTONIC) - started;
 
 	if (src != NULL && ev->timing)
 		measure(src, spent);
 	if (ev->slow > 0 && spent > ev->slow)
-		report_slow(src, call->where, spent);
+		report_slow(src, where, spent);
 }
 
-bool core_call_end(struct core_call *call, struct source *src)
+bool core_call(struct source *src, void (*fn)(struct source *src))
 {
-	struct talev_context *ev = call->pin.life->ev;
-	bool there = call->pin.frame.object != NULL;
+	struct talev_context *ev = src->ev;
+	const char *where = src->named ? NULL : src->where;
+	bool clocked = ev->timing || ev->slow > 0;
+	talev_time_t started = clocked ? core_now(ev, TALEV_CLOCK_MONOTONIC) : 0;
+	struct core_pin made;
 
-	if (ev != NULL && call->clocked)
-		measure_call(ev, there ? src : NULL, call);
-	if (ev != NULL)
-		core_trace(ev, TALEV_TRACE_AFTER_HANDLER, there ? src : NULL);
-	return core_unpin(&call->pin);
+	if (!pin(&made, src))
+		return false;
+	trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
+	src->calls++;
+	fn(src);
+	if (made.frame.object == NULL)
+		src = NULL;
+	if (made.life->ev != NULL) {
+		if (clocked)
+			measure_call(ev, src, where, started);
+		trace(ev, TALEV_TRACE_AFTER_HANDLER, src);
+	}
+	return unpin(&made);
 }
 
 bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now)

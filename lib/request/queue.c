@@ -61,6 +61,13 @@ static void entry_disarm(struct source *src)
 	leave(entry_of(src));
 }
 
+static void call_trigger(struct source *src)
+{
+	struct talev_queue_entry *entry = entry_of(src);
+
+	entry->trigger(entry->req, src->private_data);
+}
+
 static void entry_fire(struct source *src, uint32_t flags, talev_time_t now)
 {
 	struct talev_queue_entry *entry = entry_of(src);
@@ -74,7 +81,7 @@ static void entry_fire(struct source *src, uint32_t flags, talev_time_t now)
 	}
 	entry->triggered = true;
 	if (entry->trigger != NULL)
-		entry->trigger(entry->req, src->private_data);
+		call_trigger(src);
 }
 
 static void entry_enable(struct source *src)
@@ -182,7 +189,6 @@ struct talev_queue_entry *_talev_queue_add_optimize_empty(struct talev_queue *qu
 	struct talev_req *req, talev_queue_trigger_t trigger, void *private_data, const char *where)
 {
 	struct talev_queue_entry *entry;
-	struct core_call call;
 
 	if (queue->length > 0 || !queue->running || req->fn != NULL || trigger == NULL)
 		return _talev_queue_add_entry(queue, req, trigger, private_data, where);
@@ -190,9 +196,7 @@ struct talev_queue_entry *_talev_queue_add_optimize_empty(struct talev_queue *qu
 	if (entry == NULL)
 		return NULL;
 	entry->triggered = true;
-	core_call_begin(&call, &entry->src);
-	trigger(req, private_data);
-	if (!core_call_end(&call, &entry->src)) {
+	if (!core_call(&entry->src, call_trigger)) {
 		errno = ESTALE;
 		return NULL;
 	}

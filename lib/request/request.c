@@ -112,10 +112,13 @@ void req_post(struct talev_req *req, unsigned flags)
 	req_set(req, flags);
 }
 
+static void call_back(struct source *src)
+{
+	req_of(src)->fn(req_of(src));
+}
+
 static void notify(struct talev_req *req)
 {
-	struct core_call call;
-
 	if (req->fn == NULL || req_has(req, REQ_NOTIFY))
 		return;
 	if (req_has(req, REQ_DEFER) || !req->ts.src.enabled) {
@@ -125,10 +128,7 @@ static void notify(struct talev_req *req)
 	}
 	if (!req_in_progress(req))
 		req_set(req, REQ_TOLD);
-	if (!core_call_begin(&call, &req->ts.src))
-		return;
-	req->fn(req);
-	core_call_end(&call, &req->ts.src);
+	core_call(&req->ts.src, call_back);
 }
 
 static void finished_again(
@@ -146,6 +146,13 @@ static void finished_again(
 		source_location(&req->ts.src), req->ended_at, location);
 }
 
+/* Most are: settle() would find nothing to do but to note how it ended. */
+static bool is_plain(const struct talev_req *req)
+{
+	return req->ts.kind_flags == 0 && req->cleanup == NULL && req->extra == NULL &&
+	       req_live(req);
+}
+
 void req_finish(
 	struct talev_req *req, enum talev_req_state state, uint64_t error, const char *location)
 {
@@ -153,8 +160,14 @@ void req_finish(
 		finished_again(req, state, error, location);
 		return;
 	}
-	if (settle(req, state, error, location))
+	if (is_plain(req)) {
+		req->ts.kind_state = (uint8_t)state;
+		req->ended_at = location;
+		req->error = error;
 		notify(req);
+	} else if (settle(req, state, error, location)) {
+		notify(req);
+	}
 }
 
 /* Its timer has fired, or it was posted to end. False: as settle(). */
