@@ -58,7 +58,8 @@ struct talev_context {
 	size_t holds;
 	unsigned level;
 	unsigned fork_generation;
-	pid_t owner; /* the thread that runs the loop, in development builds */
+	pid_t owner;               /* the thread that runs the loop, in development builds */
+	unsigned owner_generation; /* of forks, then */
 	char owner_name[16];
 	bool closing;
 	bool reinitialising;
@@ -80,13 +81,6 @@ struct talev_context {
 	talev_trace_fn_t trace;
 	void *trace_private;
 };
-
-/* core_trace(), where most have nobody to tell. */
-static inline void trace(struct talev_context *ev, enum talev_trace_point point, struct source *src)
-{
-	if (ev->trace != NULL)
-		core_trace(ev, point, src);
-}
 
 /* slot.c */
 void slots_init(struct talev_context *ev);

@@ -56,8 +56,13 @@ void life_leave_pinned(struct life_frame *frame)
 	if (frame->guard != NULL)
 		guard_leave(frame->guard);
 	if (rec != NULL && --rec->pins == 0) {
-		rec->life->pinned--;
+		struct life *life = rec->life;
+
+		life->pinned--;
 		record_queue(rec);
+		/* A handler of another context pinned it, and no turn of its own loop comes. */
+		if (life->ev == NULL && life != frame->life)
+			life_settle(life);
 	}
 }
 

@@ -290,32 +290,26 @@ int talev_thread_proxy_set_lost_fn(
 	return 0;
 }
 
-struct crossing {
-	const void *handle; /* that it is sent through */
-	bool may;
-	bool takes_handle; /* it lies in what is sent */
-};
-
 /* What must not cross: a chunk that somebody else refers to, and what a loop here refers to. */
 static void look_at(const void *ptr, int depth, int max_depth, int is_ref, void *private_data)
 {
-	struct crossing *crossing = private_data;
+	bool *may_cross = private_data;
 
 	(void)depth;
 	(void)max_depth;
 	if (is_ref || talloc_reference_count(ptr) > 0 || !source_may_leave(ptr))
-		crossing->may = false;
-	if (ptr == crossing->handle)
-		crossing->takes_handle = true;
+		*may_cross = false;
 }
 
-static bool may_cross(const void *ptr, struct crossing *crossing)
+static bool may_cross(const void *ptr)
 {
+	bool may = true;
+
 	if (ptr != NULL)
-		talloc_report_depth_cb(ptr, 0, -1, look_at, crossing);
-	if (!crossing->may)
+		talloc_report_depth_cb(ptr, 0, -1, look_at, &may);
+	if (!may)
 		errno = EINVAL;
-	return crossing->may;
+	return may;
 }
 
 static struct message *message_create(const struct talev_thread_proxy *tp,
@@ -356,35 +350,22 @@ static int send_message(
 int _talev_thread_proxy_schedule(struct talev_thread_proxy *tp, struct talev_immediate **im,
 	talev_immediate_handler_t handler, void *private_ptr, const char *where)
 {
-	struct crossing crossing = {.handle = tp, .may = true};
 	void **data = private_ptr;
 	void *tree = data != NULL ? *data : NULL;
-	struct channel *channel;
 	struct message *msg;
-	int rc;
 
 	if (tp == NULL || im == NULL || *im == NULL || handler == NULL) {
 		errno = EINVAL;
 		return -1;
 	}
-	channel = tp->channel;
-	if (channel_closed(channel)) {
+	if (channel_closed(tp->channel)) {
 		errno = ESHUTDOWN;
 		return -1;
 	}
-	if (talev_cancel_immediate(*im) != 0 || !may_cross(*im, &crossing) ||
-		!may_cross(tree, &crossing))
+	if (talev_cancel_immediate(*im) != 0 || !may_cross(*im) || !may_cross(tree))
 		return -1;
 	msg = message_create(tp, handler, tree, where);
-	if (msg == NULL)
-		return -1;
-	/* The receiver may have freed the handle before the sender has woken it. */
-	if (crossing.takes_handle)
-		channel_ref(channel);
-	rc = send_message(msg, *im, tree, channel->mb);
-	if (crossing.takes_handle)
-		channel_unref(channel);
-	if (rc != 0)
+	if (msg == NULL || send_message(msg, *im, tree, tp->channel->mb) != 0)
 		return -1;
 	*im = NULL;
 	if (data != NULL)

@@ -91,14 +91,11 @@ int _talev_threaded_schedule_immediate(struct talev_threaded_context *tctx,
 	const char *where)
 {
 	struct core_post *post;
-	struct mailbox *mb;
-	int rc;
 
 	if (tctx == NULL || im == NULL || handler == NULL) {
 		errno = EINVAL;
 		return -1;
 	}
-	mb = tctx->mb;
 	post = immediate_post(im);
 	if (post->ops != NULL || talev_immediate_is_scheduled(im)) {
 		base_misuse("%s (%s) schedules an immediate that is scheduled already", where,
@@ -107,16 +104,12 @@ int _talev_threaded_schedule_immediate(struct talev_threaded_context *tctx,
 		return -1;
 	}
 	immediate_prepare(im, handler, private_data, where);
-	/* One for the way, and one for here: the handler may free tctx and its context before this
-	 * thread has woken the loop. */
-	mailbox_ref(mb);
-	mailbox_ref(mb);
-	post->ops = mailbox_immediate_ops(mb);
-	rc = mailbox_send(mb, post);
-	if (rc != 0) {
+	mailbox_ref(tctx->mb);
+	post->ops = mailbox_immediate_ops(tctx->mb);
+	if (mailbox_send(tctx->mb, post) != 0) {
 		arrived(post);
 		errno = ESHUTDOWN;
+		return -1;
 	}
-	mailbox_unref(mb);
-	return rc;
+	return 0;
 }
