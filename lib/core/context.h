@@ -59,9 +59,8 @@ struct talev_context {
 	size_t holds;
 	unsigned level;
 	unsigned fork_generation;
-	pthread_t owner_self;      /* the thread that runs the loop, in development builds */
+	pthread_t owner_self; /* the thread that runs the loop, in development builds */
 	pid_t owner;
-	unsigned owner_generation; /* of forks, then */
 	char owner_name[16];
 	bool closing;
 	bool reinitialising;
