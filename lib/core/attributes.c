@@ -40,6 +40,11 @@ static struct source_name *name_of(struct source *src)
 	return (struct source_name *)(uintptr_t)(src->where - offsetof(struct source_name, text));
 }
 
+const char *source_made_as(const struct source *src)
+{
+	return src->named ? name_of((struct source *)(uintptr_t)src)->where : src->where;
+}
+
 static struct source_name *name_create(struct source *src, const char *name)
 {
 	const char *location = source_location(src);

@@ -83,6 +83,13 @@ struct talev_context {
 	void *trace_private;
 };
 
+/* core_trace(), where most have nobody to tell. */
+static inline void trace(struct talev_context *ev, enum talev_trace_point point, struct source *src)
+{
+	if (ev->trace != NULL)
+		core_trace(ev, point, src);
+}
+
 /* slot.c */
 void slots_init(struct talev_context *ev);
 void slots_destroy(struct talev_context *ev);

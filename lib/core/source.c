@@ -10,7 +10,7 @@
 #define KINDS 32
 static _Atomic(const struct source_kind *) kinds[KINDS];
 
-static void learn_kind(const struct source_kind *kind)
+static void look_up_kind(const struct source_kind *kind)
 {
 	for (size_t i = 0; i < KINDS; i++) {
 		const struct source_kind *known =
@@ -24,6 +24,16 @@ static void learn_kind(const struct source_kind *kind)
 			return;
 	}
 	base_misuse("more than %d kinds of sources", KINDS);
+}
+
+static inline void learn_kind(const struct source_kind *kind)
+{
+	static _Atomic(const struct source_kind *) latest;
+
+	if (atomic_load_explicit(&latest, memory_order_relaxed) != kind) {
+		look_up_kind(kind);
+		atomic_store_explicit(&latest, kind, memory_order_relaxed);
+	}
 }
 
 static struct source *source_of(const void *ptr)
@@ -130,8 +140,9 @@ void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 	src->enabled = true;
 	talloc_set_destructor(src, source_destructor);
 	if (ev != NULL) {
-		source_place(src, ev, PLACE_RESTING);
-		core_trace(ev, TALEV_TRACE_ATTACH, src);
+		src->place = PLACE_RESTING;
+		TAILQ_INSERT_TAIL(&ev->resting, src, link);
+		trace(ev, TALEV_TRACE_ATTACH, src);
 	}
 	return src;
 }
@@ -178,7 +189,7 @@ void source_close(struct source *src, struct life_rec *grave)
 		return;
 	}
 	(void)owner_check(ev, src);
-	core_trace(ev, TALEV_TRACE_DETACH, src);
+	trace(ev, TALEV_TRACE_DETACH, src);
 	/* Not live from here on, so that what disarm calls cannot arm it again or close it twice.
 	 */
 	life_close(ev->life, &src->life, grave);

@@ -7,8 +7,8 @@
 
 /* Per thread, not per context: whoever frees an object finds its running handler without knowing
  * whose loop called it. Coroutines may leave in another order than they entered, so a list. */
-static _Thread_local LIST_HEAD(, life_frame) frames;
-static _Thread_local LIST_HEAD(, life_list) lists;
+_Thread_local struct life_frames life_frames;
+static _Thread_local LIST_HEAD(, life_list) lists __attribute__((tls_model("initial-exec")));
 
 struct life *life_create(struct talev_context *ev, const struct life_object *context)
 {
@@ -25,31 +25,18 @@ struct life *life_create(struct talev_context *ev, const struct life_object *con
 	return life;
 }
 
-void life_ref(struct life *life)
+void life_destroy(struct life *life)
 {
-	life->refs++;
+	free(life);
 }
 
-void life_unref(struct life *life)
+bool life_enter_guarded(struct life_frame *frame)
 {
-	if (--life->refs == 0)
-		free(life);
-}
+	struct life_guard *guard = frame->object->rec->guard;
 
-bool life_enter(struct life_frame *frame, struct life *life, struct life_object *object)
-{
-	struct life_guard *guard = NULL;
-
-	if (object != NULL && object->rec != NULL) {
-		guard = object->rec->guard;
-		if (guard != NULL && !guard_enter(guard))
-			return false;
-	}
-	frame->life = life;
+	if (guard != NULL && !guard_enter(guard))
+		return false;
 	frame->guard = guard;
-	frame->object = object;
-	frame->pin = NULL;
-	LIST_INSERT_HEAD(&frames, frame, link);
 	return true;
 }
 
@@ -57,21 +44,25 @@ void frames_take_guard(struct life_object *object, struct life_guard *guard)
 {
 	struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link)
+	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->object == object && guard_enter(guard))
 			frame->guard = guard;
 }
 
-void life_leave(struct life_frame *frame)
+void life_leave_pinned(struct life_frame *frame)
 {
 	struct life_rec *rec = frame->pin;
 
-	LIST_REMOVE(frame, link);
 	if (frame->guard != NULL)
 		guard_leave(frame->guard);
 	if (rec != NULL && --rec->pins == 0) {
-		rec->life->pinned--;
+		struct life *life = rec->life;
+
+		life->pinned--;
 		record_queue(rec);
+		/* A handler of another context pinned it, and no turn of its own loop comes. */
+		if (life->ev == NULL && life != frame->life)
+			life_settle(life);
 	}
 }
 
@@ -79,15 +70,25 @@ bool life_running(const struct life_object *object)
 {
 	const struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link)
+	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->object == object)
+			return true;
+	return false;
+}
+
+bool life_busy(const struct life *life)
+{
+	const struct life_frame *frame;
+
+	LIST_FOREACH (frame, &life_frames, link)
+		if (frame->life == life)
 			return true;
 	return false;
 }
 
 struct life_frame *life_innermost(void)
 {
-	return LIST_FIRST(&frames);
+	return LIST_FIRST(&life_frames);
 }
 
 static void hold(struct life_frame *frame, struct life_rec *rec)
@@ -102,7 +103,7 @@ static void absorb(struct life_rec *grave, struct life_rec *rec)
 {
 	struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link)
+	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->pin == rec)
 			hold(frame, grave);
 	if (rec->pins > 0)
@@ -133,13 +134,13 @@ static struct life_rec *pin(struct life_object *object, struct life_rec *rec)
 {
 	struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link)
+	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->object == object || frame->life->context == object)
 			rec = pin_frame(frame, rec);
 	return rec;
 }
 
-void life_close(struct life *life, struct life_object *object, struct life_rec *grave)
+void life_close_record(struct life *life, struct life_object *object, struct life_rec *grave)
 {
 	struct life_rec *rec = object->rec;
 
@@ -184,7 +185,7 @@ void life_forget(struct life_object *object)
 	struct life_frame *frame;
 	struct life_list *list;
 
-	LIST_FOREACH (frame, &frames, link)
+	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->object == object)
 			frame->object = NULL;
 	LIST_FOREACH (list, &lists, link) {
@@ -200,7 +201,7 @@ void life_send_away(struct life_object *object)
 {
 	struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link)
+	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->object == object)
 			frame->object = NULL;
 }
@@ -210,7 +211,7 @@ void life_after(struct life *life, struct life_rec *rec, struct life_guard *guar
 	struct life_frame *frame;
 
 	record_attach(rec, life);
-	LIST_FOREACH (frame, &frames, link)
+	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->guard == guard)
 			rec = pin_frame(frame, rec);
 	if (rec->pins == 0)
@@ -221,7 +222,7 @@ bool life_guard_mine(const struct life_guard *guard)
 {
 	const struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link)
+	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->guard == guard)
 			return true;
 	return false;

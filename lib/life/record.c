@@ -133,6 +133,8 @@ static void call(struct life *life, const struct life_rec *rec)
 	(void)life_enter(&frame, life, NULL);
 	rec->fn(life->ev, rec->arg);
 	life_leave(&frame);
+	if (life->ev == NULL)
+		life_settle(life);
 }
 
 /* The record is in no queue. */
@@ -186,6 +188,20 @@ size_t life_run(struct life *life)
 		done++;
 	}
 	return done;
+}
+
+void life_settle(struct life *life)
+{
+	if (life->ev != NULL) {
+		life_run(life);
+		return;
+	}
+	if (life_busy(life))
+		return;
+	life_ref(life);
+	while (life_run(life) > 0) {
+	}
+	life_unref(life);
 }
 
 void life_bury(struct life *life, struct life_rec *rec, void *tree)

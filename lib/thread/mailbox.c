@@ -260,6 +260,30 @@ void mailbox_withdraw(struct mailbox *mb, struct core_post *post)
 	}
 }
 
+struct core_post *mailbox_take_back(struct mailbox *mb,
+	bool (*match)(const struct core_post *post, const void *arg), const void *arg)
+{
+	struct core_post *taken = NULL;
+	struct core_post **last = &taken;
+	struct core_post **link = &mb->first;
+	struct core_post *post;
+
+	if (mb->ev != NULL)
+		collect(mb, EMPTY);
+	while ((post = *link) != NULL) {
+		if (!match(post, arg)) {
+			link = &post->next;
+			continue;
+		}
+		*link = post->next;
+		post->next = NULL;
+		*last = post;
+		last = &post->next;
+	}
+	mb->last = link;
+	return taken;
+}
+
 struct core_post_ops *mailbox_immediate_ops(struct mailbox *mb)
 {
 	return &mb->immediate_ops;

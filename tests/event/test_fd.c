@@ -263,7 +263,8 @@ static void what_the_kernel_cannot_watch_is_always_ready(void **state)
 		int before = pipe_end.calls;
 
 		test_poke(fds[1]);
-		for (int turn = 0; turn < (test_is_sim() ? 60 : 6) && pipe_end.calls == before; turn++)
+		for (int turn = 0; turn < (test_is_sim() ? 60 : 6) && pipe_end.calls == before;
+			turn++)
 			assert_ok(test_once(ev));
 		assert_int_equal(pipe_end.calls, before + 1);
 	}

@@ -58,7 +58,8 @@ static void free_both(struct talev_context *ev, struct told *told)
 static void freeing_a_sibling_that_is_ready_too(void **state)
 {
 	struct talev_context *ev = test_context(*state);
-	struct told pair[2] = {{.name = "told", .act = free_both}, {.name = "told", .act = free_both}};
+	struct told pair[2] = {
+		{.name = "told", .act = free_both}, {.name = "told", .act = free_both}};
 	int fds[2][2];
 
 	for (int i = 0; i < 2; i++) {
@@ -127,7 +128,6 @@ static void freeing_itself_ten_levels_deep(void **state)
 	assert_notes("10 10 10 10 10 10 10 10 10 10");
 	close_both(fds);
 }
-
 
 static void note_close(struct talev_context *ev, struct talev_fd *fde, int fd, void *private_data)
 {

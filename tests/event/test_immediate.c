@@ -378,8 +378,8 @@ static void wrong_arguments_are_refused(void **state)
 
 	schedule(ev, &a);
 	assert_errno(talev_schedule_immediate(a.im, NULL, on_turn, &a), EINVAL);
-	assert_errno(talev_schedule_immediate(a.im, (struct talev_context *)a.im, on_turn, &a),
-		EINVAL);
+	assert_errno(
+		talev_schedule_immediate(a.im, (struct talev_context *)a.im, on_turn, &a), EINVAL);
 	assert_errno(talev_schedule_immediate(a.im, ev, NULL, NULL), EINVAL);
 	/* And what was there is still there. */
 	assert_ok(test_run(ev));

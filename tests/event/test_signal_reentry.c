@@ -62,8 +62,8 @@ static void freeing_all_of_a_number_in_a_handler(void **state)
 {
 	struct talev_context *ev = test_context(*state);
 	TALLOC_CTX *tree = talloc_new(*state);
-	struct watch w[3] = {{.name = "a", .act = free_tree, .arg = tree}, {.name = "b"},
-		{.name = "c"}};
+	struct watch w[3] = {
+		{.name = "a", .act = free_tree, .arg = tree}, {.name = "b"}, {.name = "c"}};
 
 	for (int i = 0; i < 3; i++) {
 		watch_info(ev, &w[i], ONE);

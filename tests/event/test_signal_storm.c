@@ -8,11 +8,14 @@
 #define THREADS    4
 #define PER_THREAD 2000
 
-/* Valgrind does not give a handler the mask that it returns to. */
+/* Valgrind and ThreadSanitizer do not give a handler the mask that it returns to. */
 static bool can_hold_back(void)
 {
 	const char *preload = getenv("LD_PRELOAD");
 
+#ifdef __SANITIZE_THREAD__
+	return false;
+#endif
 	return !preload || !strstr(preload, "vgpreload");
 }
 
@@ -39,18 +42,33 @@ static bool is_blocked(int signum)
 	return sigismember(&mask, signum);
 }
 
+/* How many of n were sent, values from 0: the kernel keeps only so many for a user. */
+static int send_until_refused(int n)
+{
+	for (int i = 0; i < n; i++) {
+		if (sigqueue(getpid(), ONE, (union sigval){.sival_int = i}) == 0)
+			continue;
+		assert_int_equal(errno, EAGAIN);
+		return i;
+	}
+	assert_ok(kill(getpid(), 0));
+	return n;
+}
+
 static void ten_thousand_queued_signals_arrive_in_order(void **state)
 {
 	struct talev_context *ev = test_context(*state);
 	int n = can_hold_back() ? 10000 : 900;
-	struct storm storms[2] = {{0, n}, {0, n - 1}};
+	struct storm storms[2] = {0};
 	struct watch a = {.act = expect_next, .arg = &storms[0]};
 	struct watch b = {.act = expect_next, .arg = &storms[1]};
 
 	watch_info(ev, &a, ONE);
 	watch_info(ev, &b, ONE);
-	for (int i = 0; i < n; i++)
-		send(ONE, i);
+	n = send_until_refused(n);
+	assert_true(n > (int)SIGRING_SIZE || !can_hold_back());
+	storms[0].last = n;
+	storms[1].last = n - 1;
 	assert_ok(test_run(ev));
 	assert_int_equal(storms[0].next, n);
 	assert_int_equal(storms[1].next, n);
@@ -81,7 +99,7 @@ static void watcher_freed_in_a_storm_takes_the_storm_with_it(void **state)
 	if (!can_hold_back())
 		skip();
 	watch_info(ev, &w, ONE);
-	for (int i = 0; i < 3000; i++)
+	for (int i = 0; i < 2000; i++)
 		send(ONE, i);
 	assert_true(is_blocked(ONE));
 	talloc_free(w.se);
@@ -133,8 +151,9 @@ static void ring_gives_back_what_was_put_in_order(void **state)
 	for (unsigned round = 0; round < 3; round++) {
 		for (unsigned i = 0; i < SIGRING_SIZE; i++) {
 			info.si_value.sival_int = (int)i;
-			assert_int_equal(sigring_put(ring, &info),
-				i + SIGRING_SPARE < SIGRING_SIZE ? SIGRING_OK : SIGRING_NEARLY_FULL);
+			assert_int_equal(sigring_put(ring, &info), i + SIGRING_SPARE < SIGRING_SIZE
+									   ? SIGRING_OK
+									   : SIGRING_NEARLY_FULL);
 		}
 		assert_int_equal(sigring_put(ring, &info), SIGRING_FULL);
 		for (unsigned i = 0; i < SIGRING_SIZE; i++) {

@@ -51,10 +51,9 @@ static void no_timer_is_early_on_any_clock(void **state)
 		}
 	}
 	assert_ok(test_run(ev));
-	for (int clock = 0; clock < 3; clock++) {
+	for (int clock = 0; clock < 3; clock++)
 		for (int i = 0; i < 20; i++)
 			assert_int_equal(alarms[clock][i].calls, 1);
-	}
 }
 
 static void equal_deadlines_run_first_set_first_run(void **state)
@@ -95,7 +94,7 @@ static void in_order(
 	(void)te;
 	assert_true(now >= one->deadline);
 	assert_true(one->deadline > many->last ||
-		(one->deadline == many->last && one->order > many->last_order));
+		    (one->deadline == many->last && one->order > many->last_order));
 	many->last = one->deadline;
 	many->last_order = one->order;
 	many->calls++;
@@ -301,7 +300,7 @@ static void realtime_timer_starts_by_its_clock(void **state)
 	a.te = talev_add_timer_on(ev, NULL, TALEV_CLOCK_REALTIME, TALEV_NEVER, on_timer, &a);
 	assert_ok(talev_timer_start(a.te, MS));
 	assert_true(talev_timer_get_deadline(a.te) >
-		talev_clock_now(ev, TALEV_CLOCK_REALTIME) - TALEV_SEC(60));
+		    talev_clock_now(ev, TALEV_CLOCK_REALTIME) - TALEV_SEC(60));
 	assert_ok(test_run(ev));
 	assert_int_equal(a.calls, 1);
 }
@@ -316,7 +315,7 @@ static void wrong_arguments_are_refused(void **state)
 	assert_null_errno(
 		talev_add_timer_on(ev, NULL, (enum talev_clock)3, 0, on_timer, &a), EINVAL);
 	assert_null_errno(
-		talev_add_timer_on(ev, NULL, (enum talev_clock)-1, 0, on_timer, &a), EINVAL);
+		talev_add_timer_on(ev, NULL, (enum talev_clock) - 1, 0, on_timer, &a), EINVAL);
 	assert_null_errno(talev_add_ticker(ev, NULL, 0, on_timer, &a), EINVAL);
 	assert_null_errno(talev_add_ticker(ev, NULL, -1, on_timer, &a), EINVAL);
 	assert_null_errno(talev_add_ticker(ev, NULL, MS, NULL, &a), EINVAL);

@@ -140,7 +140,7 @@ static void only_on_epoll(void)
 
 static void assert_works(struct talev_context *ev)
 {
-	for (int i = 0; i < KINDS; i++) {
+	for (int i = 0; i < kinds_here(); i++) {
 		struct thing *thing = kind_add((enum kind)i, ev, test_root(), NULL, NULL);
 
 		kind_fire(thing);
@@ -485,8 +485,11 @@ static void child_without_pidfd_is_refused(void **state)
 	static const int errors[] = {EMFILE, ENFILE, ENOMEM, ENOSYS, ESRCH};
 	struct talev_context *ev = test_context(*state);
 	int release, status = -2;
-	pid_t pid = test_spawn(3, &release);
+	pid_t pid;
 
+	if (kinds_here() <= KIND_CHILD)
+		skip();
+	pid = test_spawn(3, &release);
 	for (int i = 0; i < 5; i++) {
 		fail_call(PIDFD_OPEN, errors[i], 1);
 		assert_null_errno(talev_add_child(ev, *state, pid, on_child, &status), errors[i]);
@@ -503,8 +506,11 @@ static void child_that_somebody_else_reaped_has_no_status(void **state)
 {
 	struct talev_context *ev = test_context(*state);
 	int release, status = -2;
-	pid_t pid = test_spawn(3, &release);
+	pid_t pid;
 
+	if (kinds_here() <= KIND_CHILD)
+		skip();
+	pid = test_spawn(3, &release);
 	assert_non_null(talev_add_child(ev, *state, pid, on_child, &status));
 	close(release);
 	fail_call(WAITPID, ECHILD, 1);

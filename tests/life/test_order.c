@@ -96,7 +96,7 @@ static void before_any_later_callback(void **state)
 {
 	struct talev_context *ev = test_context(*state);
 
-	for (int by = 0; by < KINDS; by++) {
+	for (int by = 0; by < kinds_here(); by++) {
 		struct thing *victim = noting(ev, *state, "finalized");
 		struct thing *killer = kind_add((enum kind)by, ev, *state, free_victim, victim);
 		struct thing *later[KINDS];
@@ -104,7 +104,7 @@ static void before_any_later_callback(void **state)
 		test_forget_notes();
 		if (victim->kind == KIND_IMMEDIATE)
 			assert_ok(talev_cancel_immediate(victim->source));
-		for (int i = 0; i < KINDS; i++) {
+		for (int i = 0; i < kinds_here(); i++) {
 			later[i] = kind_add(
 				(enum kind)i, ev, *state, note_self, (void *)(uintptr_t) "later");
 			if (i != KIND_IMMEDIATE)

@@ -151,7 +151,8 @@ static void fork_while_others_send(void (*fn)(struct talev_context *ev))
 	tp = proxy_to(ev);
 
 	for (int i = 0; i < SENDERS; i++) {
-		senders[i] = (struct sender){talev_thread_proxy_attach(talloc_new(NULL), tp), &stop};
+		senders[i] =
+			(struct sender){talev_thread_proxy_attach(talloc_new(NULL), tp), &stop};
 		assert_non_null(senders[i].handle);
 		threads[i] = thread_start(send_until_stopped, &senders[i]);
 	}

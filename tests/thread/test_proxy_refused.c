@@ -149,10 +149,8 @@ static void freeing_the_proxy_loses_what_is_on_its_way(void **state)
 	send_number(tp, *state, 1);
 	send_number(tp, *state, 2);
 	talloc_free(tp);
-	/* Nothing else is there, but that is work. */
-	assert_true(talev_have_events(ev));
-	assert_ok(test_run(ev));
 	assert_notes("lost:1 freed:1 lost:2 freed:2");
+	assert_false(talev_have_events(ev));
 }
 
 static void close_the_door(
@@ -175,7 +173,7 @@ static void freeing_the_proxy_in_a_message_handler(void **state)
 	send_parcel(tp, *state, parcel);
 	send_number(tp, *state, 2);
 	assert_ok(test_run(ev));
-	assert_notes("1 freed:1 lost:2 freed:2");
+	assert_notes("1 lost:2 freed:2 freed:1");
 }
 
 static void loses_the_context_too(void *data, void *private_data)
@@ -184,7 +182,7 @@ static void loses_the_context_too(void *data, void *private_data)
 	talloc_free(private_data);
 }
 
-/* The first that is lost frees the context; the second is lost with it. */
+/* The first that is lost frees the context; the second is lost all the same. */
 static void freeing_the_context_where_a_loss_is_told(void **state)
 {
 	struct talev_context *ev = test_context(*state);
@@ -195,8 +193,7 @@ static void freeing_the_context_where_a_loss_is_told(void **state)
 	assert_ok(talev_thread_proxy_set_lost_fn(tp, note_lost, TEXT("")));
 	send_number(tp, *state, 2);
 	talloc_free(tp);
-	assert_errno(test_run(ev), ESHUTDOWN);
-	assert_notes("lost:1 lost:2 freed:2 freed:1");
+	assert_notes("lost:1 freed:1 lost:2 freed:2");
 }
 
 static void a_tree_with_references_is_refused(void **state)
@@ -266,8 +263,7 @@ static void a_tree_with_events_of_a_loop_is_refused(void **state)
 	talloc_free(event);
 }
 
-static void report_back(
-	struct talev_context *ev, struct talev_immediate *im, struct parcel *parcel)
+static void report_back(struct talev_context *ev, struct talev_immediate *im, struct parcel *parcel)
 {
 	struct parcel *answer = parcel_create(parcel, 2);
 
