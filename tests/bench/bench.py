@@ -39,7 +39,8 @@ def compile_peers():
 	def flags(*args):
 		return subprocess.check_output(['pkg-config', *args], text=True).split()
 
-	cc = [os.environ.get('CC', 'cc'), '-std=gnu11', '-O2', '-Wall', '-pthread']
+	cc = [os.environ.get('CC', 'cc'), '-std=gnu11', '-O2', '-Wall', '-pthread',
+		'-I' + os.path.join(TOP, 'tests')]
 	peers = os.path.join(HERE, 'peers')
 	os.makedirs(OUT, exist_ok=True)
 	subprocess.check_call(cc + [os.path.join(peers, 'thread_tevent.c'), '-o',

@@ -2,7 +2,7 @@
 /* P11 to P13: messages between threads. See thread_rows.h. */
 #include <talloc.h>
 #include <talev.h>
-#include "thread_rows.h"
+#include "bench/thread_rows.h"
 
 static struct talev_context *ev;
 

@@ -2,7 +2,7 @@
 /* The rows of bench_thread.c with tevent. See thread_rows.h. */
 #include <talloc.h>
 #include <tevent.h>
-#include "../thread_rows.h"
+#include "bench/thread_rows.h"
 
 static struct tevent_context *ev;
 
