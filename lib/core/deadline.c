@@ -43,13 +43,7 @@ void core_timer_disarm(struct timer_source *ts)
 	source_place(&ts->src, ts->src.ev, PLACE_RESTING);
 }
 
-bool deadlines_any(const struct talev_context *ev)
-{
-	for (int clock = 0; clock < BASE_CLOCKS; clock++)
-		if (ev->timers[clock].used > 0)
-			return true;
-	return false;
-}
+_Static_assert(BASE_CLOCKS == 3, "deadlines_any() names them");
 
 void deadlines_read_clocks(struct talev_context *ev)
 {
@@ -57,6 +51,7 @@ void deadlines_read_clocks(struct talev_context *ev)
 	for (int clock = TALEV_CLOCK_MONOTONIC + 1; clock < BASE_CLOCKS; clock++)
 		if (ev->timers[clock].used > 0)
 			ev->turn_time[clock] = core_now(ev, clock);
+	ev->time_known = true;
 }
 
 void deadlines_collect(struct talev_context *ev)
@@ -64,6 +59,9 @@ void deadlines_collect(struct talev_context *ev)
 	/* In strict order one that is armed meanwhile, for an earlier moment, still goes first. */
 	size_t most = ev->strict ? 1 : SIZE_MAX;
 
+	if (!deadlines_any(ev))
+		return;
+	deadlines_need_time(ev);
 	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
 		struct timerq *q = &ev->timers[clock];
 		struct timerq_node *node;
