@@ -21,13 +21,15 @@
 #define SENDERS 64
 #define WINDOW  4096 /* messages of one sender that may be on their way */
 #define PAYLOAD 64
+/* More than a window, since the last one received is still in its handler. */
+#define IMMEDIATES (WINDOW + 1)
 
 struct sender {
 	pthread_t thread;
 	unsigned long count;
 	atomic_ulong received; /* counted by the receiver */
 	void *door;
-	void **immediates; /* threaded: WINDOW of them, used in turn */
+	void **immediates; /* threaded: IMMEDIATES of them, used in turn */
 };
 
 static struct sender senders[SENDERS];

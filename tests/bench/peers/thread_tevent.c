@@ -87,7 +87,7 @@ static void *send_reports(void *arg)
 
 	wait_for_start();
 	for (unsigned long i = 0; i < sender->count; i++) {
-		struct tevent_immediate *im = sender->immediates[i % WINDOW];
+		struct tevent_immediate *im = sender->immediates[i % IMMEDIATES];
 
 		wait_for_room(sender, i);
 		tevent_threaded_schedule_immediate(sender->door, im, report, sender);
@@ -101,8 +101,8 @@ static double send_by_immediates(unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		senders[i].door = tevent_threaded_context_create(ev, ev);
 		need(senders[i].door != NULL);
-		senders[i].immediates = talloc_array(ev, void *, WINDOW);
-		for (unsigned k = 0; k < WINDOW; k++)
+		senders[i].immediates = talloc_array(ev, void *, IMMEDIATES);
+		for (unsigned k = 0; k < IMMEDIATES; k++)
 			senders[i].immediates[k] = immediate(ev);
 	}
 	return run_threads(n, send_reports, loop);
