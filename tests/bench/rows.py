@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is measured: the programs, the rows, and what talev has to reach in each.
+
+A row has columns: talev, its peers, and the floor. A column is one program in one variant or several,
+of which the best counts. A goal compares the median of talev with a number, a column, or 'peer': the
+best of the peers.
+"""
+
+PEERS = ['tevent', 'libevent', 'libev', 'libuv', 'ivykis']
+COLUMNS = ['talev'] + PEERS + ['floor']
+
+# program: packages of pkg-config, or the linker's flags where there is no .pc file
+PROGRAMS = {
+	'talev': ['talloc'],
+	'tevent': ['tevent', 'talloc'],
+	'libevent': ['libevent_core'],
+	'libev': '-lev',
+	'libuv': ['libuv'],
+	'ivykis': ['ivykis'],
+	'raw': [],
+	'raw_timers': [],
+	'raw_uring': ['liburing'],
+}
+
+
+class Goal:
+	def __init__(self, limit, of=None, more=False):
+		self.limit = limit
+		self.of = of
+		self.more = more
+
+	def __str__(self):
+		return '%s %g%s' % ('>=' if self.more else '<=', self.limit,
+			'' if self.of is None else ' of ' + ('the best peer' if self.of == 'peer' else self.of))
+
+
+def most(limit, of=None):
+	return Goal(limit, of)
+
+
+def least(limit, of=None):
+	return Goal(limit, of, True)
+
+
+class Row:
+	"""args: of the program; quick: the same for a pass that only looks whether all works. value: the
+	name of the figure that counts; also: others that are told in the JSON. pair: two threads or
+	processes at work, which need both cores."""
+
+	def __init__(self, id, title, run, args, quick, columns, goals=(), value='ns', unit='ns',
+			more=False, pair=False, also=(), group='', instructions=None):
+		self.id = id
+		self.title = title
+		self.run = run
+		self.args = args
+		self.quick = quick
+		self.columns = columns
+		self.goals = list(goals)
+		self.value = value
+		self.unit = unit
+		self.more = more
+		self.pair = pair
+		self.also = list(also)
+		self.group = group
+		self.instructions = instructions
+
+
+def columns(talev='talev:epoll', floor=(), without=(), **other):
+	"""Every library in its one variant, but for what is told here."""
+	made = {'talev': talev, 'tevent': 'tevent:epoll', 'libevent': 'libevent:level',
+		'libev': 'libev:epoll', 'libuv': 'libuv:poll', 'ivykis': 'ivykis:default', 'floor': floor}
+	made.update(other)
+	return {name: [one] if isinstance(one, str) else list(one)
+		for name, one in made.items() if one and name not in without}
+
+
+LEVEL = columns(floor='raw:epoll')
+# Edge-triggered or by completions, where a library has that; level-triggered where it has not.
+EDGE = columns(talev=['talev:uring'], libevent=['libevent:edge'],
+	floor=['raw:edge', 'raw_uring:uring'])
+DATA = columns(floor=['raw_timers:wheel', 'raw_timers:heap'])
+
+PIPES = [
+	('P1', 'pipes 100, 1 active, 100 writes', '100 1 100 4000', '100 1 100 5'),
+	('P2', 'pipes 1000, 100 active, 1000 writes', '1000 100 1000 350', '1000 100 1000 2'),
+	('P3', 'pipes 9900, 100 active, 9900 writes', '9900 100 9900 30', '9900 100 9900 1'),
+	('P4', 'one hot pipe', '1 1 1 200000', '1 1 1 500'),
+]
+
+ROWS = []
+for id, title, args, quick in PIPES:
+	ROWS.append(Row(id, title, 'pipes', args, quick, LEVEL,
+		[most(1.0, 'peer'), most(1.04, 'floor')], group='descriptors'))
+	ROWS.append(Row(id + 'e', title + ', edge or ring', 'pipes', args, quick, EDGE,
+		[most(0.92, 'peer')], group='descriptors'))
+ROWS += [
+	Row('P4t', 'one hot pipe, a timer far away', 'pipes_timer', '1 1 1 200000', '1 1 1 500',
+		columns(), [most(1.0, 'peer')], group='descriptors'),
+	Row('P2p', 'P2 on the backend poll', 'pipes', '1000 100 1000 20', '1000 100 1000 1',
+		{'talev': ['talev:poll'], 'tevent': ['tevent:poll'], 'floor': ['raw:poll']},
+		[most(1.2, 'floor')], group='descriptors'),
+	Row('P5a', '10,000 timers: add and free', 'timers', '10000 50', '1000 1', DATA,
+		value='ns', also=['add', 'cancel'], group='timers', instructions='10000 1'),
+	Row('P5b', '100,000 timers: add and free', 'timers', '100000 5', '5000 1',
+		columns(floor=DATA['floor'], without=['tevent']), [most(0.6, 'libev')],
+		also=['add', 'cancel'], group='timers', instructions='100000 1'),
+	Row('P5c', '1,000,000 timers: add and free', 'timers', '1000000 1', '5000 1',
+		columns(floor=DATA['floor'], without=['tevent']), [most(0.6, 'libev')],
+		also=['add', 'cancel'], group='timers'),
+	Row('P6', '100,000 due timers, set in order: each', 'due', '100000 0', '1000 0', DATA,
+		[most(60)], group='timers', instructions='100000 0'),
+	Row('P6r', '100,000 due timers, set in any order: each', 'due', '100000 1', '1000 1',
+		columns(floor=DATA['floor'], without=['tevent']), group='timers',
+		instructions='100000 1'),
+	Row('P7a', 're-arm one of 1,000 timers', 'rearm', '1000 3000000', '1000 1000', DATA,
+		[most(1.0, 'libev'), most(0.5, 'libev')], group='timers', instructions='1000 100000'),
+	Row('P7b', 're-arm one of 100,000 timers', 'rearm', '100000 3000000', '5000 1000',
+		columns(floor=DATA['floor'], without=['tevent']),
+		[most(1.0, 'libev'), most(0.5, 'libev')], group='timers',
+		instructions='100000 100000'),
+	Row('P8', 'immediate: schedule and run', 'immediate', '2000000', '1000',
+		columns(floor='raw_timers:wheel'), [most(6)], group='timers', instructions='100000'),
+	Row('P9', 'WRITE interest on and off', 'toggle', '1000000', '1000',
+		columns(floor='raw:epoll'), [most(8)], group='timers', instructions='100000'),
+	Row('P10', 'add and free 5,000 descriptors: each', 'watchers', '5000 20', '100 1',
+		columns(floor='raw:epoll'), [most(1.1, 'floor')], also=['add', 'drop'],
+		group='descriptors'),
+	Row('P16f', 'bytes for a descriptor', 'bytes', '10000', '1000', columns(), [most(224)],
+		value='fd', unit='bytes', group='memory'),
+	Row('P16t', 'bytes for a timer', 'bytes', '10000', '1000', columns(), [most(208)],
+		value='timer', unit='bytes', group='memory'),
+]
+for id, run, title, goals, edge_goals in (
+		('P17', 'echo_unix', 'echo, 500 unix connections', [least(1.1, 'peer')],
+			[least(1.1, 'peer'), least(1.0, 'libevent')]),
+		('P18', 'echo_tcp', 'echo, 500 TCP connections', [least(1.0, 'peer')],
+			[least(1.03, 'peer')])):
+	ROWS.append(Row(id, title, run, '500 400000', '50 2000',
+		columns(floor='raw:epoll', libuv=['libuv:poll', 'libuv:stream']),
+		[least(1.0, 'peer')], value='rate', unit='requests/s', more=True, pair=True,
+		also=['server_ns'], group='echo'))
+	ROWS.append(Row(id + 'e', title + ', edge or ring', run, '500 400000', '50 2000',
+		dict(EDGE, libuv=['libuv:poll', 'libuv:stream']), edge_goals, value='rate',
+		unit='requests/s', more=True, pair=True, also=['server_ns'], group='echo'))
