@@ -92,6 +92,14 @@ static inline double end(void)
 	return (double)section.wall;
 }
 
+static inline void *take(size_t size)
+{
+	void *p = malloc(size);
+
+	need(p != NULL);
+	return p;
+}
+
 /* ---- P1 to P4: bytes that are passed on through pipes */
 
 static int (*pipes)[2];
@@ -173,9 +181,8 @@ static inline uint64_t random_number(void)
 /* The delays of n timers, in ns: anything from ten seconds to an hour. */
 static inline int64_t *random_delays(uint64_t n)
 {
-	int64_t *delays = malloc(n * sizeof(*delays));
+	int64_t *delays = take(n * sizeof(*delays));
 
-	need(delays != NULL);
 	for (uint64_t i = 0; i < n; i++)
 		delays[i] =
 			10 * (int64_t)NS_PER_S + (int64_t)(random_number() % (3600ull * NS_PER_S));
@@ -199,9 +206,8 @@ static inline __attribute__((always_inline)) void add_and_cancel(
 	void (*add)(uint64_t i), void (*cancel)(uint64_t i))
 {
 	double added = 0, cancelled = 0;
-	int64_t *order = malloc(arg[0] * sizeof(*order));
+	int64_t *order = take(arg[0] * sizeof(*order));
 
-	need(order != NULL);
 	for (uint64_t i = 0; i < arg[0]; i++)
 		order[i] = (int64_t)i;
 	shuffle(order, arg[0]);
@@ -229,8 +235,7 @@ static int64_t last_due;
 
 static inline void make_due(void)
 {
-	due = malloc(arg[0] * sizeof(*due));
-	need(due != NULL);
+	due = take(arg[0] * sizeof(*due));
 	for (uint64_t i = 0; i < arg[0]; i++)
 		due[i] = (int64_t)(i + 1) * 1000;
 	if (arg[1])

@@ -10,14 +10,13 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include "bench.h"
+#include "threads.h"
 
 #define MESSAGE 64
 
-struct message {
+struct parcel {
 	uint64_t words[MESSAGE / 8];
 };
 
@@ -26,7 +25,7 @@ static int *server_ends; /* nonblocking */
 static int client_says;
 static pid_t client;
 
-static inline void fill_message(struct message *m, unsigned connection, uint64_t number)
+static inline void fill_message(struct parcel *m, unsigned connection, uint64_t number)
 {
 	for (unsigned k = 0; k < MESSAGE / 8; k++)
 		m->words[k] = number * 0x9e3779b97f4a7c15u + connection + k;
@@ -34,7 +33,7 @@ static inline void fill_message(struct message *m, unsigned connection, uint64_t
 
 static inline void send_message(int fd, unsigned connection, uint64_t number)
 {
-	struct message m;
+	struct parcel m;
 
 	fill_message(&m, connection, number);
 	need(send(fd, &m, MESSAGE, MSG_NOSIGNAL) == MESSAGE);
@@ -51,7 +50,7 @@ static inline void run_client(const int *ends, int out)
 		send_message(ends[i], i, 0);
 	while (back < all) {
 		for (unsigned i = 0; i < connections && back < all; i++) {
-			struct message got, wanted;
+			struct parcel got, wanted;
 			ssize_t n = recv(ends[i], &got, MESSAGE, MSG_DONTWAIT);
 
 			if (n < 0 && errno == EAGAIN)
@@ -82,15 +81,6 @@ static inline void connect_tcp(int listener, int ends[2])
 	need(ends[1] >= 0);
 	for (int i = 0; i < 2; i++)
 		need(setsockopt(ends[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0);
-}
-
-static inline void on_cpu(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
 }
 
 /* Makes the connections and starts the client. */

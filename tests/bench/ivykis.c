@@ -4,10 +4,11 @@
  * tasks for what should run soon. A timer is moved by taking it out and putting it in again.
  */
 #include <iv.h>
+#include <iv_event.h>
 #include "echo.h"
 
 static struct iv_fd *watchers;
-static struct iv_timer *timers;
+static struct iv_timer *timers, **made;
 static int64_t *delays;
 
 static void start(void)
@@ -106,10 +107,33 @@ static void make_timers(void)
 	iv_validate_now();
 }
 
-static void timers_row(void)
+static void embedded_timers_row(void)
 {
 	make_timers();
 	add_and_cancel(add_timer, cancel_timer);
+}
+
+/* With their memory, as talloc's objects come and go. */
+static void make_timer(uint64_t i)
+{
+	made[i] = take(sizeof(*made[i]));
+	IV_TIMER_INIT(made[i]);
+	made[i]->handler = nothing;
+	made[i]->expires = after(&iv_now, delays[i]);
+	iv_timer_register(made[i]);
+}
+
+static void free_timer(uint64_t i)
+{
+	iv_timer_unregister(made[i]);
+	free(made[i]);
+}
+
+static void timers_row(void)
+{
+	make_timers();
+	made = take(arg[0] * sizeof(*made));
+	add_and_cancel(make_timer, free_timer);
 }
 
 static void on_due(void *p)
@@ -292,10 +316,79 @@ static void bytes_row(void)
 	tell("count", (double)arg[0]);
 }
 
+static struct iv_event waker;
+
+static void on_messages(void *p)
+{
+	(void)p;
+	if (!receive_queue())
+		return;
+	iv_event_unregister(&waker);
+	iv_quit();
+}
+
+static void wake(void)
+{
+	iv_event_post(&waker);
+}
+
+static void messages_row(void)
+{
+	start();
+	make_senders();
+	IV_EVENT_INIT(&waker);
+	waker.handler = on_messages;
+	need(iv_event_register(&waker) == 0);
+	wake_receiver = wake;
+	start_senders(send_by_queue);
+	run();
+	end_senders();
+}
+
+static struct iv_event sides[2];
+static pthread_barrier_t both_ready;
+
+static void on_hop(void *p)
+{
+	bool more = hop();
+
+	iv_event_post(&sides[p == &sides[0]]);
+	if (!more)
+		iv_quit();
+}
+
+static void *play(void *side)
+{
+	struct iv_event *event = side;
+
+	iv_init();
+	IV_EVENT_INIT(event);
+	event->cookie = side;
+	event->handler = on_hop;
+	need(iv_event_register(event) == 0);
+	pthread_barrier_wait(&both_ready);
+	if (side == &sides[0])
+		iv_event_post(event);
+	iv_main();
+	pthread_barrier_wait(&both_ready);
+	return NULL;
+}
+
+static void pingpong_row(void)
+{
+	void *thread;
+
+	pthread_barrier_init(&both_ready, NULL, 2);
+	thread = other_loop(play, &sides[1]);
+	play(&sides[0]);
+	end_hops(thread);
+}
+
 static const struct row rows[] = {
 	{"pipes", pipes_row},
 	{"pipes_timer", pipes_timer_row},
 	{"timers", timers_row},
+	{"embedded_timers", embedded_timers_row},
 	{"due", due_row},
 	{"rearm", rearm_row},
 	{"immediate", immediate_row},
@@ -304,6 +397,8 @@ static const struct row rows[] = {
 	{"echo_unix", echo_unix_row},
 	{"echo_tcp", echo_tcp_row},
 	{"bytes", bytes_row},
+	{"messages", messages_row},
+	{"pingpong", pingpong_row},
 	{NULL, NULL},
 };
 

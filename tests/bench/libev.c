@@ -18,6 +18,7 @@ struct timer {
 
 static struct ev_loop *loop;
 static struct timer *timers;
+static ev_timer **made;
 static ev_io *watchers;
 static int64_t *delays;
 
@@ -103,10 +104,31 @@ static void make_timers(void)
 		ev_init(&timers[i].timer, nothing);
 }
 
-static void timers_row(void)
+static void embedded_timers_row(void)
 {
 	make_timers();
 	add_and_cancel(add_timer, cancel_timer);
+}
+
+/* With their memory, as talloc's objects come and go. */
+static void make_timer(uint64_t i)
+{
+	made[i] = take(sizeof(*made[i]));
+	ev_timer_init(made[i], nothing, (double)delays[i] * 1e-9, 0.);
+	ev_timer_start(loop, made[i]);
+}
+
+static void free_timer(uint64_t i)
+{
+	ev_timer_stop(loop, made[i]);
+	free(made[i]);
+}
+
+static void timers_row(void)
+{
+	make_timers();
+	made = take(arg[0] * sizeof(*made));
+	add_and_cancel(make_timer, free_timer);
 }
 
 static void on_due(EV_P_ ev_timer *w, int revents)
@@ -267,10 +289,76 @@ static void bytes_row(void)
 	tell("count", (double)arg[0]);
 }
 
+static ev_async waker;
+
+static void on_messages(EV_P_ ev_async *w, int revents)
+{
+	(void)w, (void)revents;
+	if (receive_queue())
+		ev_break(EV_A_ EVBREAK_ALL);
+}
+
+static void wake(void)
+{
+	ev_async_send(loop, &waker);
+}
+
+static void messages_row(void)
+{
+	start();
+	make_senders();
+	ev_async_init(&waker, on_messages);
+	ev_async_start(loop, &waker);
+	wake_receiver = wake;
+	start_senders(send_by_queue);
+	run();
+	end_senders();
+}
+
+static struct side {
+	ev_async async; /* first */
+	struct ev_loop *loop;
+	struct side *other;
+} sides[2];
+
+static void on_hop(EV_P_ ev_async *w, int revents)
+{
+	struct side *side = (struct side *)w;
+	bool more = hop();
+
+	(void)revents;
+	ev_async_send(side->other->loop, &side->other->async);
+	if (!more)
+		ev_break(EV_A_ EVBREAK_ALL);
+}
+
+static void *play(void *side)
+{
+	ev_run(((struct side *)side)->loop, 0);
+	return NULL;
+}
+
+static void pingpong_row(void)
+{
+	void *thread;
+
+	for (int i = 0; i < 2; i++) {
+		sides[i].loop = ev_loop_new(EVBACKEND_EPOLL);
+		sides[i].other = &sides[!i];
+		ev_async_init(&sides[i].async, on_hop);
+		ev_async_start(sides[i].loop, &sides[i].async);
+	}
+	thread = other_loop(play, &sides[1]);
+	ev_async_send(sides[0].loop, &sides[0].async);
+	play(&sides[0]);
+	end_hops(thread);
+}
+
 static const struct row rows[] = {
 	{"pipes", pipes_row},
 	{"pipes_timer", pipes_timer_row},
 	{"timers", timers_row},
+	{"embedded_timers", embedded_timers_row},
 	{"due", due_row},
 	{"rearm", rearm_row},
 	{"immediate", immediate_row},
@@ -279,6 +367,8 @@ static const struct row rows[] = {
 	{"echo_unix", echo_unix_row},
 	{"echo_tcp", echo_tcp_row},
 	{"bytes", bytes_row},
+	{"messages", messages_row},
+	{"pingpong", pingpong_row},
 	{NULL, NULL},
 };
 

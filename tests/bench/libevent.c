@@ -9,10 +9,11 @@
  */
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <event2/thread.h>
 #include "echo.h"
 
 static struct event_base *base;
-static struct event *timers, *watchers;
+static struct event *timers, *watchers, **made;
 static int64_t *delays;
 static short edge;
 
@@ -118,10 +119,39 @@ static void add_and_cancel_timers(evutil_socket_t fd, short what, void *p)
 	add_and_cancel(add_timer, cancel_timer);
 }
 
-static void timers_row(void)
+static void embedded_timers_row(void)
 {
 	make_timers();
 	event_base_once(base, -1, EV_TIMEOUT, add_and_cancel_timers, NULL, NULL);
+	run();
+}
+
+/* With their memory, as talloc's objects come and go. */
+static void make_timer(uint64_t i)
+{
+	struct timeval tv = in(delays[i]);
+
+	made[i] = evtimer_new(base, nothing, NULL);
+	need(made[i] != NULL);
+	event_add(made[i], &tv);
+}
+
+static void free_timer(uint64_t i)
+{
+	event_free(made[i]);
+}
+
+static void make_and_free_timers(evutil_socket_t fd, short what, void *p)
+{
+	(void)fd, (void)what, (void)p;
+	add_and_cancel(make_timer, free_timer);
+}
+
+static void timers_row(void)
+{
+	make_timers();
+	made = take(arg[0] * sizeof(*made));
+	event_base_once(base, -1, EV_TIMEOUT, make_and_free_timers, NULL, NULL);
 	run();
 }
 
@@ -294,10 +324,85 @@ static void bytes_row(void)
 	tell("count", (double)arg[0]);
 }
 
+static struct event waker;
+
+/* With the locks that threads need. */
+static struct event_base *shared_base(void)
+{
+	struct event_base *made;
+
+	need(evthread_use_pthreads() == 0);
+	made = event_base_new();
+	need(made != NULL);
+	return made;
+}
+
+static void on_messages(evutil_socket_t fd, short what, void *p)
+{
+	(void)fd, (void)what, (void)p;
+	if (receive_queue())
+		event_base_loopbreak(base);
+}
+
+static void wake(void)
+{
+	event_active(&waker, EV_TIMEOUT, 0);
+}
+
+static void messages_row(void)
+{
+	base = shared_base();
+	make_senders();
+	event_assign(&waker, base, -1, EV_PERSIST, on_messages, NULL);
+	wake_receiver = wake;
+	start_senders(send_by_queue);
+	event_base_loop(base, EVLOOP_NO_EXIT_ON_EMPTY);
+	end_senders();
+}
+
+static struct side {
+	struct event_base *base;
+	struct event event;
+	struct side *other;
+} sides[2];
+
+static void on_hop(evutil_socket_t fd, short what, void *p)
+{
+	struct side *side = p;
+	bool more = hop();
+
+	(void)fd, (void)what;
+	event_active(&side->other->event, EV_TIMEOUT, 0);
+	if (!more)
+		event_base_loopbreak(side->base);
+}
+
+static void *play(void *side)
+{
+	event_base_loop(((struct side *)side)->base, EVLOOP_NO_EXIT_ON_EMPTY);
+	return NULL;
+}
+
+static void pingpong_row(void)
+{
+	void *thread;
+
+	for (int i = 0; i < 2; i++) {
+		sides[i].base = shared_base();
+		sides[i].other = &sides[!i];
+		event_assign(&sides[i].event, sides[i].base, -1, EV_PERSIST, on_hop, &sides[i]);
+	}
+	thread = other_loop(play, &sides[1]);
+	event_active(&sides[0].event, EV_TIMEOUT, 0);
+	play(&sides[0]);
+	end_hops(thread);
+}
+
 static const struct row rows[] = {
 	{"pipes", pipes_row},
 	{"pipes_timer", pipes_timer_row},
 	{"timers", timers_row},
+	{"embedded_timers", embedded_timers_row},
 	{"due", due_row},
 	{"rearm", rearm_row},
 	{"immediate", immediate_row},
@@ -306,6 +411,8 @@ static const struct row rows[] = {
 	{"echo_unix", echo_unix_row},
 	{"echo_tcp", echo_tcp_row},
 	{"bytes", bytes_row},
+	{"messages", messages_row},
+	{"pingpong", pingpong_row},
 	{NULL, NULL},
 };
 

@@ -10,7 +10,7 @@
 
 static uv_loop_t *loop;
 static uv_poll_t *watchers;
-static uv_timer_t *timers;
+static uv_timer_t *timers, **made;
 static int64_t *delays;
 
 static void start(void)
@@ -97,10 +97,39 @@ static void make_timers(void)
 		uv_timer_init(loop, &timers[i]);
 }
 
-static void timers_row(void)
+static void embedded_timers_row(void)
 {
 	make_timers();
 	add_and_cancel(add_timer, cancel_timer);
+}
+
+/* With their memory, as talloc's objects come and go. The loop gives it back later. */
+static void make_timer(uint64_t i)
+{
+	made[i] = take(sizeof(*made[i]));
+	uv_timer_init(loop, made[i]);
+	uv_timer_start(made[i], nothing, (uint64_t)delays[i] / 1000000, 0);
+}
+
+static void give_back(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+static void free_timer(uint64_t i)
+{
+	static uint64_t closed;
+
+	uv_close((uv_handle_t *)made[i], give_back);
+	if (++closed % arg[0] == 0)
+		uv_run(loop, UV_RUN_NOWAIT);
+}
+
+static void timers_row(void)
+{
+	make_timers();
+	made = take(arg[0] * sizeof(*made));
+	add_and_cancel(make_timer, free_timer);
 }
 
 static void on_due(uv_timer_t *timer)
@@ -232,7 +261,8 @@ static void on_data(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	}
 	out = uv_buf_init(buf->base, (unsigned)n);
 	if (n > 0)
-		uv_try_write(stream, &out, 1); /* fails when the client has gone: its end comes next */
+		uv_try_write(
+			stream, &out, 1); /* fails when the client has gone: its end comes next */
 }
 
 static void read_stream(bool tcp, int fd)
@@ -304,10 +334,74 @@ static void bytes_row(void)
 	tell("count", (double)arg[0]);
 }
 
+static uv_async_t waker;
+
+static void on_messages(uv_async_t *handle)
+{
+	(void)handle;
+	if (receive_queue())
+		uv_stop(loop);
+}
+
+static void wake(void)
+{
+	uv_async_send(&waker);
+}
+
+static void messages_row(void)
+{
+	start();
+	make_senders();
+	uv_async_init(loop, &waker, on_messages);
+	wake_receiver = wake;
+	start_senders(send_by_queue);
+	run();
+	end_senders();
+}
+
+static struct side {
+	uv_loop_t loop;
+	uv_async_t async;
+	struct side *other;
+} sides[2];
+
+static void on_hop(uv_async_t *handle)
+{
+	struct side *side = handle->data;
+	bool more = hop();
+
+	uv_async_send(&side->other->async);
+	if (!more)
+		uv_stop(&side->loop);
+}
+
+static void *play(void *side)
+{
+	uv_run(&((struct side *)side)->loop, UV_RUN_DEFAULT);
+	return NULL;
+}
+
+static void pingpong_row(void)
+{
+	void *thread;
+
+	for (int i = 0; i < 2; i++) {
+		need(uv_loop_init(&sides[i].loop) == 0);
+		need(uv_async_init(&sides[i].loop, &sides[i].async, on_hop) == 0);
+		sides[i].async.data = &sides[i];
+		sides[i].other = &sides[!i];
+	}
+	thread = other_loop(play, &sides[1]);
+	uv_async_send(&sides[0].async);
+	play(&sides[0]);
+	end_hops(thread);
+}
+
 static const struct row rows[] = {
 	{"pipes", pipes_row},
 	{"pipes_timer", pipes_timer_row},
 	{"timers", timers_row},
+	{"embedded_timers", embedded_timers_row},
 	{"due", due_row},
 	{"rearm", rearm_row},
 	{"immediate", immediate_row},
@@ -316,6 +410,8 @@ static const struct row rows[] = {
 	{"echo_unix", echo_unix_row},
 	{"echo_tcp", echo_tcp_row},
 	{"bytes", bytes_row},
+	{"messages", messages_row},
+	{"pingpong", pingpong_row},
 	{NULL, NULL},
 };
 

@@ -130,12 +130,72 @@ static void echo_tcp_row(void)
 	serve(true);
 }
 
+/* The queue, and an eventfd that is written when the receiver may be asleep. */
+static int wake_fd;
+
+static void wake(void)
+{
+	need(eventfd_write(wake_fd, 1) == 0);
+}
+
+static void messages_row(void)
+{
+	make_senders();
+	start();
+	wake_fd = silent_fd();
+	in_events |= EPOLLET; /* and never read */
+	watch(wake_fd, 0);
+	wake_receiver = wake;
+	start_senders(send_by_queue);
+	do
+		epoll_wait(epfd, ready, 1024, -1);
+	while (!receive_queue());
+	end_senders();
+}
+
+static struct side {
+	int epfd, fd;
+	struct side *other;
+} sides[2];
+
+static void *play(void *p)
+{
+	struct side *side = p;
+	struct epoll_event event;
+
+	for (bool more = true; more;) {
+		need(epoll_wait(side->epfd, &event, 1, -1) == 1);
+		more = hop();
+		need(eventfd_write(side->other->fd, 1) == 0);
+	}
+	return NULL;
+}
+
+static void pingpong_row(void)
+{
+	void *thread;
+
+	for (int i = 0; i < 2; i++) {
+		struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+
+		sides[i] = (struct side){epoll_create1(0), silent_fd(), &sides[!i]};
+		need(epoll_ctl(sides[i].epfd, EPOLL_CTL_ADD, sides[i].fd, &event) == 0);
+	}
+	thread = other_loop(play, &sides[1]);
+	wake_fd = sides[0].fd;
+	wake();
+	play(&sides[0]);
+	end_hops(thread);
+}
+
 static const struct row rows[] = {
 	{"pipes", pipes_row},
 	{"toggle", toggle_row},
 	{"watchers", watchers_row},
 	{"echo_unix", echo_unix_row},
 	{"echo_tcp", echo_tcp_row},
+	{"messages", messages_row},
+	{"pingpong", pingpong_row},
 	{NULL, NULL},
 };
 

@@ -174,7 +174,7 @@ static void cancel_timer(uint64_t i)
 		heap_remove(&timers[i]);
 }
 
-static void timers_row(void)
+static void embedded_timers_row(void)
 {
 	start();
 	delays = random_delays(arg[0]);
@@ -255,7 +255,8 @@ static void immediate_row(void)
 }
 
 static const struct row rows[] = {
-	{"timers", timers_row},
+	{"timers", embedded_timers_row},
+	{"embedded_timers", embedded_timers_row},
 	{"due", due_row},
 	{"rearm", rearm_row},
 	{"immediate", immediate_row},

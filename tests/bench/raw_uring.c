@@ -41,7 +41,7 @@ static void watch(int fd, uint64_t data)
 }
 
 /* The next completion, or NULL when those of this wait are used up. */
-static bool take(uint64_t *data, unsigned *left, struct io_uring_cqe **cqe)
+static bool next_ready(uint64_t *data, unsigned *left, struct io_uring_cqe **cqe)
 {
 	if (*left == 0)
 		return false;
@@ -73,7 +73,7 @@ static void pipes_row(void)
 	for (;;) {
 		unsigned n = wait_for_some();
 
-		while (take(&i, &n, &cqe))
+		while (next_ready(&i, &n, &cqe))
 			if (pass_on((unsigned)i))
 				return;
 	}
@@ -91,7 +91,7 @@ static void serve(bool tcp)
 	for (bool over = false; !over;) {
 		unsigned n = wait_for_some();
 
-		while (!over && take(&fd, &n, &cqe))
+		while (!over && next_ready(&fd, &n, &cqe))
 			if (!echo((int)fd))
 				over = connection_over((int)fd);
 	}

@@ -13,7 +13,7 @@ COLUMNS = ['talev'] + PEERS + ['floor']
 PROGRAMS = {
 	'talev': ['talloc'],
 	'tevent': ['tevent', 'talloc'],
-	'libevent': ['libevent_core'],
+	'libevent': ['libevent_core', 'libevent_pthreads'],
 	'libev': '-lev',
 	'libuv': ['libuv'],
 	'ivykis': ['ivykis'],
@@ -45,10 +45,12 @@ def least(limit, of=None):
 class Row:
 	"""args: of the program; quick: the same for a pass that only looks whether all works. value: the
 	name of the figure that counts; also: others that are told in the JSON. pair: two threads or
-	processes at work, which need both cores."""
+	processes at work, which need both cores. instructions: args for a run under callgrind. args_for:
+	those of contestants that would take too long for the rest of us."""
 
 	def __init__(self, id, title, run, args, quick, columns, goals=(), value='ns', unit='ns',
-			more=False, pair=False, also=(), group='', instructions=None):
+			more=False, pair=False, also=(), group='', instructions=None,
+			args_for=None):
 		self.id = id
 		self.title = title
 		self.run = run
@@ -63,6 +65,7 @@ class Row:
 		self.also = list(also)
 		self.group = group
 		self.instructions = instructions
+		self.args_for = args_for or {}
 
 
 def columns(talev='talev:epoll', floor=(), without=(), **other):
@@ -79,6 +82,8 @@ LEVEL = columns(floor='raw:epoll')
 EDGE = columns(talev=['talev:uring'], libevent=['libevent:edge'],
 	floor=['raw:edge', 'raw_uring:uring'])
 DATA = columns(floor=['raw_timers:wheel', 'raw_timers:heap'])
+# It would need minutes: its timers are in a sorted list.
+NO_TEVENT = columns(floor=DATA['floor'], without=['tevent'])
 
 PIPES = [
 	('P1', 'pipes 100, 1 active, 100 writes', '100 1 100 4000', '100 1 100 5'),
@@ -99,23 +104,27 @@ ROWS += [
 	Row('P2p', 'P2 on the backend poll', 'pipes', '1000 100 1000 20', '1000 100 1000 1',
 		{'talev': ['talev:poll'], 'tevent': ['tevent:poll'], 'floor': ['raw:poll']},
 		[most(1.2, 'floor')], group='descriptors'),
-	Row('P5a', '10,000 timers: add and free', 'timers', '10000 50', '1000 1', DATA,
-		value='ns', also=['add', 'cancel'], group='timers', instructions='10000 1'),
-	Row('P5b', '100,000 timers: add and free', 'timers', '100000 5', '5000 1',
-		columns(floor=DATA['floor'], without=['tevent']), [most(0.6, 'libev')],
-		also=['add', 'cancel'], group='timers', instructions='100000 1'),
-	Row('P5c', '1,000,000 timers: add and free', 'timers', '1000000 1', '5000 1',
-		columns(floor=DATA['floor'], without=['tevent']), [most(0.6, 'libev')],
-		also=['add', 'cancel'], group='timers'),
+	Row('P5a', '10,000 timers: make and free', 'timers', '10000 30', '1000 1', DATA,
+		also=['add', 'cancel'], group='timers', instructions='10000 2',
+		args_for={'tevent:epoll': '10000 1'}),
+	Row('P5b', '100,000 timers: make and free', 'timers', '100000 4', '5000 1', NO_TEVENT,
+		[most(0.6, 'libev')], also=['add', 'cancel'], group='timers',
+		instructions='100000 1'),
+	Row('P5c', '1,000,000 timers: make and free', 'timers', '1000000 1', '5000 1', NO_TEVENT,
+		[most(0.6, 'libev')], also=['add', 'cancel'], group='timers'),
+	Row('P5d', '100,000 timers, embedded by the peers', 'embedded_timers', '100000 4', '5000 1',
+		NO_TEVENT, also=['add', 'cancel'], group='timers', instructions='100000 1'),
+	Row('P5e', '1,000,000 timers, embedded by the peers', 'embedded_timers', '1000000 1', '5000 1',
+		NO_TEVENT, also=['add', 'cancel'], group='timers'),
 	Row('P6', '100,000 due timers, set in order: each', 'due', '100000 0', '1000 0', DATA,
 		[most(60)], group='timers', instructions='100000 0'),
 	Row('P6r', '100,000 due timers, set in any order: each', 'due', '100000 1', '1000 1',
-		columns(floor=DATA['floor'], without=['tevent']), group='timers',
+		NO_TEVENT, group='timers',
 		instructions='100000 1'),
 	Row('P7a', 're-arm one of 1,000 timers', 'rearm', '1000 3000000', '1000 1000', DATA,
 		[most(1.0, 'libev'), most(0.5, 'libev')], group='timers', instructions='1000 100000'),
 	Row('P7b', 're-arm one of 100,000 timers', 'rearm', '100000 3000000', '5000 1000',
-		columns(floor=DATA['floor'], without=['tevent']),
+		NO_TEVENT,
 		[most(1.0, 'libev'), most(0.5, 'libev')], group='timers',
 		instructions='100000 100000'),
 	Row('P8', 'immediate: schedule and run', 'immediate', '2000000', '1000',
@@ -125,6 +134,25 @@ ROWS += [
 	Row('P10', 'add and free 5,000 descriptors: each', 'watchers', '5000 20', '100 1',
 		columns(floor='raw:epoll'), [most(1.1, 'floor')], also=['add', 'drop'],
 		group='descriptors'),
+	Row('P11', 'messages from a thread', 'messages', '2000000 1', '2000 1',
+		columns(floor='raw:epoll'), [least(55e6)], value='rate', unit='messages/s', more=True,
+		pair=True, group='threads'),
+	Row('P12', 'messages with talloc data from a thread', 'loads', '1000000 1', '2000 1',
+		{'talev': ['talev:epoll'], 'tevent': ['tevent:epoll']}, [least(12e6), least(5, 'tevent')],
+		value='rate', unit='messages/s', more=True, pair=True, group='threads'),
+	Row('P13', 'ping-pong of two loops, round trip', 'pingpong', '20000', '100',
+		columns(floor='raw:epoll'), [most(1.02, 'peer')], pair=True, group='threads'),
+	Row('P13s', 'the same with the spin that one opts in to', 'pingpong', '20000', '100',
+		{'talev': ['talev:spin']}, [most(1500)], pair=True, group='threads'),
+	Row('P15a', 'request: create, done, callback, free', 'request', '3000000', '1000',
+		{'talev': ['talev:epoll'], 'tevent': ['tevent:epoll']}, [most(28)], group='requests',
+		instructions='100000'),
+	Row('P15b', 'the same with post', 'request_post', '2000000', '1000',
+		{'talev': ['talev:epoll'], 'tevent': ['tevent:epoll']}, [most(50)], group='requests',
+		instructions='100000'),
+	Row('P15c', 'bytes for a request', 'request_bytes', '10000', '1000',
+		{'talev': ['talev:epoll'], 'tevent': ['tevent:epoll']}, [most(300)], value='bytes',
+		unit='bytes', group='memory'),
 	Row('P16f', 'bytes for a descriptor', 'bytes', '10000', '1000', columns(), [most(224)],
 		value='fd', unit='bytes', group='memory'),
 	Row('P16t', 'bytes for a timer', 'bytes', '10000', '1000', columns(), [most(208)],
@@ -135,10 +163,10 @@ for id, run, title, goals, edge_goals in (
 			[least(1.1, 'peer'), least(1.0, 'libevent')]),
 		('P18', 'echo_tcp', 'echo, 500 TCP connections', [least(1.0, 'peer')],
 			[least(1.03, 'peer')])):
-	ROWS.append(Row(id, title, run, '500 400000', '50 2000',
+	ROWS.append(Row(id, title, run, '500 200000', '50 2000',
 		columns(floor='raw:epoll', libuv=['libuv:poll', 'libuv:stream']),
 		[least(1.0, 'peer')], value='rate', unit='requests/s', more=True, pair=True,
 		also=['server_ns'], group='echo'))
-	ROWS.append(Row(id + 'e', title + ', edge or ring', run, '500 400000', '50 2000',
+	ROWS.append(Row(id + 'e', title + ', edge or ring', run, '500 200000', '50 2000',
 		dict(EDGE, libuv=['libuv:poll', 'libuv:stream']), edge_goals, value='rate',
 		unit='requests/s', more=True, pair=True, also=['server_ns'], group='echo'))

@@ -20,10 +20,17 @@ static struct timeval after(int64_t delay)
 		&base, (uint32_t)(delay / NS_PER_S), (uint32_t)(delay % NS_PER_S / 1000));
 }
 
+static struct tevent_context *context(void)
+{
+	struct tevent_context *made = tevent_context_init_byname(NULL, variant);
+
+	need(made != NULL);
+	return made;
+}
+
 static void start(void)
 {
-	ev = tevent_context_init_byname(NULL, variant);
-	need(ev != NULL);
+	ev = context();
 	base = tevent_timeval_current();
 }
 
@@ -244,10 +251,202 @@ static void bytes_row(void)
 	tell("count", (double)arg[0]);
 }
 
+static void on_report(struct tevent_context *unused, struct tevent_immediate *im, void *sender)
+{
+	(void)unused, (void)im;
+	if (count_received(sender))
+		over = true;
+}
+
+static void *send_reports(void *p)
+{
+	struct sender *sender = p;
+
+	wait_for_start();
+	for (uint64_t i = 0; i < sender->count; i++) {
+		wait_for_room(sender, i);
+		tevent_threaded_schedule_immediate(
+			sender->door, sender->immediates[i % MESSAGES], on_report, sender);
+	}
+	return NULL;
+}
+
+static void messages_row(void)
+{
+	start();
+	make_senders();
+	for (unsigned i = 0; i < arg[1]; i++) {
+		senders[i].door = tevent_threaded_context_create(ev, ev);
+		senders[i].immediates = talloc_array(ev, void *, MESSAGES);
+		need(senders[i].door && senders[i].immediates);
+		for (unsigned k = 0; k < MESSAGES; k++)
+			senders[i].immediates[k] = tevent_create_immediate(ev);
+	}
+	start_senders(send_reports);
+	run();
+	end_senders();
+}
+
+struct load {
+	struct sender *sender;
+	char payload[PAYLOAD];
+};
+
+static void on_load(struct tevent_context *unused, struct tevent_immediate *im, void *p)
+{
+	struct load *load = p;
+
+	(void)unused, (void)im;
+	if (count_received(load->sender))
+		over = true;
+}
+
+static void *send_loads(void *p)
+{
+	struct sender *sender = p;
+	TALLOC_CTX *mine = talloc_new(NULL);
+
+	wait_for_start();
+	for (uint64_t i = 0; i < sender->count; i++) {
+		struct tevent_immediate *im = tevent_create_immediate(mine);
+		struct load *load = talloc(mine, struct load);
+
+		need(im && load);
+		load->sender = sender;
+		wait_for_room(sender, i);
+		tevent_thread_proxy_schedule(sender->door, &im, on_load, &load);
+		need(im == NULL);
+	}
+	talloc_free(mine);
+	return NULL;
+}
+
+static void loads_row(void)
+{
+	struct tevent_thread_proxy *proxy;
+
+	start();
+	make_senders();
+	proxy = tevent_thread_proxy_create(ev);
+	need(proxy != NULL);
+	for (unsigned i = 0; i < arg[1]; i++)
+		senders[i].door = proxy;
+	start_senders(send_loads);
+	run();
+	end_senders();
+}
+
+/* The message goes to and fro as data of the proxies. */
+struct ball {
+	struct tevent_thread_proxy *doors[2];
+	unsigned at;
+};
+
+static atomic_bool play_over[2];
+static struct tevent_context *second;
+
+static void on_hop(struct tevent_context *here, struct tevent_immediate *im, void *p)
+{
+	struct ball *ball = p;
+	bool more = hop();
+
+	ball->at = !ball->at;
+	tevent_thread_proxy_schedule(ball->doors[ball->at], &im, on_hop, &ball);
+	if (!more)
+		atomic_store(&play_over[here == second], true);
+}
+
+static void *play(void *here)
+{
+	while (!atomic_load(&play_over[here == second]))
+		need(tevent_loop_once(here) == 0);
+	return NULL;
+}
+
+static void pingpong_row(void)
+{
+	struct tevent_context *here = context(), *there = context();
+	struct tevent_immediate *im = tevent_create_immediate(NULL);
+	struct ball *ball = talloc_zero(NULL, struct ball);
+	void *thread;
+
+	need(im && ball);
+	ball->doors[0] = tevent_thread_proxy_create(here);
+	ball->doors[1] = tevent_thread_proxy_create(there);
+	second = there;
+	thread = other_loop(play, there);
+	tevent_thread_proxy_schedule(ball->doors[0], &im, on_hop, &ball);
+	play(here);
+	end_hops(thread);
+}
+
+struct state {
+	void *some;
+};
+
+static struct tevent_req *request(void)
+{
+	struct state *state;
+	struct tevent_req *req = tevent_req_create(ev, &state, struct state);
+
+	need(req != NULL);
+	return req;
+}
+
+static uint64_t ended;
+
+static void on_end(struct tevent_req *req)
+{
+	talloc_free(req);
+	ended++;
+}
+
+static void request_row(void)
+{
+	start();
+	begin();
+	for (uint64_t i = 0; i < arg[0]; i++) {
+		struct tevent_req *req = request();
+
+		tevent_req_set_callback(req, on_end, NULL);
+		tevent_req_done(req);
+	}
+	tell("ns", end() / (double)arg[0]);
+	tell("count", (double)ended);
+}
+
+static void request_post_row(void)
+{
+	start();
+	begin();
+	for (uint64_t i = 0; i < arg[0]; i++) {
+		struct tevent_req *req = request();
+
+		tevent_req_done(req);
+		tevent_req_set_callback(tevent_req_post(req, ev), on_end, NULL);
+		need(tevent_loop_once(ev) == 0);
+	}
+	tell("ns", end() / (double)arg[0]);
+	tell("count", (double)ended);
+}
+
+static void request_bytes_row(void)
+{
+	double before;
+
+	start();
+	before = bytes_in_use();
+	for (uint64_t i = 0; i < arg[0]; i++)
+		request();
+	tell("bytes", (bytes_in_use() - before) / (double)arg[0]);
+	tell("count", (double)arg[0]);
+}
+
 static const struct row rows[] = {
 	{"pipes", pipes_row},
 	{"pipes_timer", pipes_timer_row},
 	{"timers", timers_row},
+	{"embedded_timers", timers_row}, /* always a chunk of its own */
 	{"due", due_row},
 	{"rearm", rearm_row},
 	{"immediate", immediate_row},
@@ -256,6 +455,12 @@ static const struct row rows[] = {
 	{"echo_unix", echo_unix_row},
 	{"echo_tcp", echo_tcp_row},
 	{"bytes", bytes_row},
+	{"messages", messages_row},
+	{"loads", loads_row},
+	{"pingpong", pingpong_row},
+	{"request", request_row},
+	{"request_post", request_post_row},
+	{"request_bytes", request_bytes_row},
 	{NULL, NULL},
 };
 
