@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Timers. They stand in a queue of this context's own, one chunk each, and talev has one timer for
+ * all of them, which wakes the loop for the first. A deadline of zero is before any other.
+ */
+#define TEVENT_DEPRECATED 1
+#include "tevent/wrapper.h"
+
+#include "tevent/trace.h"
+
+#define LATEST (TALEV_NEVER - 1)
+
+static struct tevent_timer *timer_of(struct timerq_node *node)
+{
+	return (struct tevent_timer *)((char *)node - offsetof(struct tevent_timer, node));
+}
+
+static talev_time_t deadline_of(const struct timeval *tv)
+{
+	talev_time_t seconds;
+
+	if (__builtin_mul_overflow(tv->tv_sec, TALEV_SEC(1), &seconds))
+		return tv->tv_sec < 0 ? INT64_MIN : LATEST;
+	seconds = talev_time_add(seconds, TALEV_USEC(tv->tv_usec));
+	return seconds < LATEST ? seconds : LATEST;
+}
+
+struct tevent_timer *timer_first(struct tevent_context *ev)
+{
+	struct timerq_node *node = timerq_first(&ev->timers);
+
+	return node != NULL ? timer_of(node) : NULL;
+}
+
+void timer_detach(struct tevent_timer *te)
+{
+	struct tevent_context *ev = te->e.ev;
+
+	if (ev == NULL)
+		return;
+	timerq_remove(&ev->timers, &te->node);
+	timerq_leave(&ev->timers);
+	te->e.ev = NULL;
+	te->e.wrapper = NULL;
+}
+
+void timer_detach_all(struct tevent_context *ev)
+{
+	struct tevent_timer *te;
+
+	while ((te = timer_first(ev)) != NULL) {
+		trace_timer(ev, te, TEVENT_EVENT_TRACE_DETACH);
+		timer_detach(te);
+	}
+}
+
+void timer_detach_wrapper(struct tevent_context *ev, const struct wrapper *wrapper)
+{
+	uint32_t i = 0;
+
+	while (i < ev->timers.used) {
+		struct tevent_timer *te = timer_of(ev->timers.heap[i].node);
+
+		/* Another one comes into its place, from anywhere in the heap. */
+		if (te->e.wrapper == wrapper) {
+			timer_detach(te);
+			i = 0;
+		} else {
+			i++;
+		}
+	}
+}
+
+static int timer_destructor(struct tevent_timer *te)
+{
+	if (te->e.destroyed) {
+		event_check_double_free(te, "tevent_timer double free");
+		return te->e.busy > 0 ? -1 : 0;
+	}
+	te->e.destroyed = true;
+	if (te->e.ev != NULL) {
+		trace_timer(te->e.ev, te, TEVENT_EVENT_TRACE_DETACH);
+		timer_detach(te);
+	}
+	return te->e.busy > 0 ? -1 : 0;
+}
+
+struct tevent_timer *timer_add(struct tevent_context *ev, TALLOC_CTX *mem_ctx,
+	struct timeval next_event, tevent_timer_handler_t handler, void *private_data,
+	const char *handler_name, const char *location)
+{
+	struct tevent_timer *te = talloc(mem_ctx != NULL ? mem_ctx : ev, struct tevent_timer);
+
+	if (te == NULL)
+		return NULL;
+	if (timerq_join(&ev->timers) != 0) {
+		talloc_free(te);
+		return NULL;
+	}
+	*te = (struct tevent_timer){
+		.e =
+			{
+				.ev = ev,
+				.private_data = private_data,
+				.handler_name = handler_name,
+				.location = location,
+			},
+		.next_event = next_event,
+		.handler = handler,
+	};
+	trace_timer(ev, te, TEVENT_EVENT_TRACE_ATTACH);
+	timerq_set(&ev->timers, &te->node, deadline_of(&next_event));
+	talloc_set_destructor(te, timer_destructor);
+	return te;
+}
+
+static void call_handler(struct tevent_context *ev, struct tevent_timer *te, struct timeval now)
+{
+	struct wrapper *wrapper = te->e.wrapper;
+	struct timeval requested = te->next_event;
+
+	if (wrapper == NULL) {
+		trace_timer(ev, te, TEVENT_EVENT_TRACE_BEFORE_HANDLER);
+		te->handler(ev, te, now, te->e.private_data);
+		return;
+	}
+	wrapper_enter(wrapper, te->e.location);
+	wrapper->ops->before_timer_handler(wrapper->wrap_ev, wrapper->state, ev, te, requested, now,
+		te->e.handler_name, te->e.location);
+	trace_timer(ev, te, TEVENT_EVENT_TRACE_BEFORE_HANDLER);
+	te->handler(wrapper->wrap_ev, te, now, te->e.private_data);
+	wrapper->ops->after_timer_handler(wrapper->wrap_ev, wrapper->state, wrapper->main_ev, te,
+		requested, now, te->e.handler_name, te->e.location);
+	wrapper_leave(wrapper);
+}
+
+void timer_invoke(struct tevent_timer *te, struct timeval current_time, bool *removed)
+{
+	if (removed != NULL)
+		*removed = false;
+	if (te->e.ev == NULL)
+		return;
+	timerq_remove(&te->e.ev->timers, &te->node);
+	te->e.busy++;
+	call_handler(te->e.ev, te, current_time);
+	/* Moved inside its handler, it stays. */
+	if (--te->e.busy > 0 || timerq_queued(&te->node))
+		return;
+	if (te->e.ev != NULL) {
+		trace_timer(te->e.ev, te, TEVENT_EVENT_TRACE_DETACH);
+		timer_detach(te);
+	}
+	talloc_set_destructor(te, NULL);
+	talloc_free(te);
+	if (removed != NULL)
+		*removed = true;
+}
+
+bool timer_run(struct tevent_context *ev)
+{
+	struct tevent_timer *te = timer_first(ev);
+	struct timeval now = {0};
+
+	if (te == NULL)
+		return false;
+	if (!tevent_timeval_is_zero(&te->next_event)) {
+		now = tevent_timeval_current();
+		if (deadline_of(&now) < te->node.deadline)
+			return false;
+	}
+	timer_invoke(te, now, NULL);
+	return true;
+}
+
+struct tevent_timer *_tevent_add_timer(struct tevent_context *ev, TALLOC_CTX *mem_ctx,
+	struct timeval next_event, tevent_timer_handler_t handler, void *private_data,
+	const char *handler_name, const char *location)
+{
+	return ev->ops->add_timer(
+		ev, mem_ctx, next_event, handler, private_data, handler_name, location);
+}
+
+void tevent_update_timer(struct tevent_timer *te, struct timeval next_event)
+{
+	struct tevent_context *ev = te->e.ev;
+
+	if (te->e.destroyed) {
+		debug_abort(ev, "tevent_timer use after free");
+		return;
+	}
+	if (ev == NULL)
+		return;
+	trace_timer(ev, te, TEVENT_EVENT_TRACE_DETACH);
+	te->next_event = next_event;
+	trace_timer(ev, te, TEVENT_EVENT_TRACE_ATTACH);
+	timerq_set(&ev->timers, &te->node, deadline_of(&next_event));
+}
+
+void tevent_timer_set_tag(struct tevent_timer *te, uint64_t tag)
+{
+	if (te != NULL)
+		te->e.tag = tag;
+}
+
+uint64_t tevent_timer_get_tag(const struct tevent_timer *te)
+{
+	return te != NULL ? te->e.tag : 0;
+}
