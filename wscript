@@ -154,7 +154,7 @@ def configure(conf):
 		# With a sanitizer clang leaves its run time to be found in the program.
 		linkflags.append('-Wl,--no-undefined')
 	if option('talev_developer'):
-		cflags += DEVELOPER
+		cflags += DEVELOPER + ['-DTALEV_OWNER_CHECKS']
 	conf.check(features='c cshlib', fragment='#include <stdatomic.h>\natomic_int talev_probe;\n',
 		cflags=cflags, linkflags=linkflags, msg='Checking that the compiler does C11',
 		errmsg='no; gcc 12 and clang 14 do')
@@ -215,10 +215,14 @@ def build_library(bld, name, rooms, ours, packages):
 	if not sources:
 		bld.fatal('no source files for lib%s: lib/{%s}/*.c' % (name, ','.join(rooms.split())))
 	bld(**common(bld, features='c', source=sources, name=name + '-objects',
-		includes='lib include', export_includes='include', cflags=['-fPIC'],
+		includes='lib include', export_includes='include',
+		# Nobody replaces our functions one by one: calls inside the library need no detour, and
+		# the frames of a thread are looked at in every turn.
+		cflags=['-fPIC', '-fno-semantic-interposition', '-ftls-model=initial-exec'],
 		use=[o + '-shared' for o in ours] + keys(packages), idx=1))
 	bld(**common(bld, features='c cshlib talev_abi', name=name + '-shared', target=name,
 		talev_abi=name, vnum=VERSION, export_includes='include',
+		linkflags=['-Wl,-Bsymbolic-functions'],
 		use=[name + '-objects'] + [o + '-shared' for o in ours] + keys(packages),
 		install_path='${TALEV_LIBDIR}'))
 	if bld.env.TALEV_STATIC:

@@ -55,7 +55,8 @@ void talev_loop_allow_nesting(struct talev_context *ev);
 unsigned talev_loop_level(const struct talev_context *ev);
 
 /* Is there anything that could still happen: descriptors with flags, armed timers, scheduled
- * immediates, signals, children, finalizers. Disabled sources do not count. */
+ * immediates, signals, children, finalizers, what other threads have sent. Disabled sources do not
+ * count. */
 bool talev_have_events(const struct talev_context *ev);
 
 #ifdef __cplusplus

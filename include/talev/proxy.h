@@ -14,8 +14,9 @@ struct talev_thread_proxy;
 struct talev_threaded_context;
 
 /* A door into the loop of ev for other threads. While it lives, talev_loop_wait() goes on. Freeing
- * it closes the door: later messages are refused, those on their way are lost. mem_ctx NULL: ev
- * owns it. Owner's thread of ev. NULL: EINVAL, ENOMEM, EMFILE, ESHUTDOWN, ESTALE. */
+ * it closes the door: later messages are refused, those on their way are lost before that returns.
+ * mem_ctx NULL: ev owns it. Owner's thread of ev. NULL: EINVAL, ENOMEM, EMFILE, ENFILE, ESHUTDOWN,
+ * ESTALE. */
 struct talev_thread_proxy *_talev_thread_proxy_create(
 	struct talev_context *ev, TALLOC_CTX *mem_ctx, const char *location);
 #define talev_thread_proxy_create(ev, mem_ctx)                                                     \
@@ -32,17 +33,19 @@ struct talev_thread_proxy *_talev_thread_proxy_attach(
 /* Moves *im and the talloc tree at *private_ptr (private_ptr or *private_ptr may be NULL) to the
  * loop of tp, and sets both pointers to NULL. There handler(ev, im, data) runs as an immediate, in
  * the order in which this thread sent. What of the two the handler did not talloc_steal() is freed
- * after it. The thread that owns *im and *private_ptr, through any handle that exists.
- * -1, nothing moved: ESHUTDOWN the door is closed; EINVAL the data has talloc references, or events
- * of a loop in it; ENOMEM. */
+ * after it. The thread that owns *im and *private_ptr, through any handle that exists until this
+ * returns, or lies in the data.
+ * -1, nothing moved, but im is idle: ESHUTDOWN the door is closed; EINVAL the data has talloc
+ * references, or events of a loop in it; ESTALE im is not live; ENOMEM. */
 int _talev_thread_proxy_schedule(struct talev_thread_proxy *tp, struct talev_immediate **im,
 	talev_immediate_handler_t handler, void *private_ptr, const char *where);
 #define talev_thread_proxy_schedule(tp, im, handler, private_ptr)                                  \
 	_talev_thread_proxy_schedule(tp, im, handler, private_ptr, TALEV_WHERE(handler))
 
 /* fn(data, private_data) is called for each message sent through this handle from now on whose
- * handler can never run, on the thread that owned the loop, just before the message is freed. NULL:
- * none. The thread that owns tp. -1: EINVAL. */
+ * handler can never run, on the thread that owned the loop, just before the message is freed:
+ * mostly inside the call that frees the proxy or the context. NULL: none. The thread that owns tp.
+ * -1: EINVAL. */
 typedef void (*talev_thread_proxy_lost_fn_t)(void *data, void *private_data);
 int talev_thread_proxy_set_lost_fn(
 	struct talev_thread_proxy *tp, talev_thread_proxy_lost_fn_t fn, void *private_data);

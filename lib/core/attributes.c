@@ -20,6 +20,9 @@ enum talev_state talev_source_get_state(const void *source)
 		return TALEV_FINALIZED;
 	if (src->life.state != TALEV_CLOSING || src->life.rec != NULL)
 		return src->life.state;
+	/* A context is done when its memory goes: finalizers of its sources may be running. */
+	if (src->kind == &context_kind)
+		return TALEV_CLOSING;
 	return life_running(&src->life) || life_buried(src) ? TALEV_CLOSING : TALEV_FINALIZED;
 }
 
@@ -35,6 +38,11 @@ static struct source_name *name_of(struct source *src)
 	if (!src->named)
 		return NULL;
 	return (struct source_name *)(uintptr_t)(src->where - offsetof(struct source_name, text));
+}
+
+const char *source_made_as(const struct source *src)
+{
+	return src->named ? name_of((struct source *)(uintptr_t)src)->where : src->where;
 }
 
 static struct source_name *name_create(struct source *src, const char *name)

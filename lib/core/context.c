@@ -15,11 +15,7 @@ const struct source_kind context_kind = {
 
 struct talev_context *core_usable(struct talev_context *ev)
 {
-	struct source *src = source_from_public(ev);
-
-	if (src == NULL)
-		return NULL;
-	if (src->kind != &context_kind) {
+	if (ev == NULL || talloc_get_name(ev) != context_kind.type) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -71,11 +67,13 @@ static int context_destructor(struct talev_context *ev)
 	if (ev->src.life.rec != NULL && ev->src.life.state == TALEV_LIVE)
 		source_close_tree(&ev->src);
 	source_close(&ev->src, NULL);
-	/* Finalizers may free each other's objects, and so make more of them ready. */
-	while (life_run(life) > 0) {
+	/* Finalizers may free each other's objects, and so make more of them ready. Inside a
+	 * handler of its own they are left to that: see life_settle(). */
+	while (!life_busy(life) && life_run(life) > 0) {
 	}
 	life_forget(&ev->src.life);
 	life->ev = NULL;
+	life->context = NULL;
 	life_unref(life);
 	TALLOC_FREE(ev->backend);
 	slots_destroy(ev);
@@ -100,7 +98,7 @@ struct talev_context *core_context_create(
 	slots_init(ev);
 	ev->fork_generation = base_fork_generation();
 	ev->ops = ops;
-	ev->life = life_create(ev);
+	ev->life = life_create(ev, &ev->src.life);
 	ev->backend = ev->life != NULL ? ops->create(NULL) : NULL;
 	if (ev->backend == NULL) {
 		error = errno;

@@ -58,6 +58,9 @@ struct talev_context {
 	size_t holds;
 	unsigned level;
 	unsigned fork_generation;
+	pid_t owner;               /* the thread that runs the loop, in development builds */
+	unsigned owner_generation; /* of forks, then */
+	char owner_name[16];
 	bool closing;
 	bool reinitialising;
 	bool nesting;
@@ -122,6 +125,11 @@ int wake_reopen(struct talev_context *ev);
 
 /* context.c */
 void context_close_sources(struct talev_context *ev);
+
+/* owner.c */
+void owner_take(struct talev_context *ev);
+/* May this thread use src, which is in ev? False: it has been reported; errno. */
+bool owner_check(const struct talev_context *ev, const struct source *src);
 
 /* fork.c */
 /* Before the first thing a process does with a context that it got by fork. */

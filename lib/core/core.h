@@ -37,11 +37,31 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 
 void core_trace(struct talev_context *ev, enum talev_trace_point point, struct source *src);
 
+/* Around a call of the user's code about src that is no handler: src is pinned. pin: false if
+ * another thread has cancelled src; it is closed then, and its memory may have gone. unpin: false
+ * if the memory of src went meanwhile. Finalizers that became ready wait for the loop, if that is
+ * still there. */
+struct core_pin {
+	struct life *life;
+	struct life_frame frame;
+};
+bool core_pin(struct core_pin *pin, struct source *src);
+bool core_unpin(struct core_pin *pin);
+
+/* Calls fn(src), a handler that is called from elsewhere than the loop of src: pinned as above, and
+ * traced, counted and measured. False as core_unpin(), or core_pin(). */
+bool core_call(struct source *src, void (*fn)(struct source *src));
+
 /* Immediates: to the tail of the queue; out of it; out of turn while it is disabled, and to the
  * tail afterwards. Nothing happens to one that is not queued. */
 void core_immediate_queue(struct source *src, struct talev_context *ev);
 void core_immediate_unqueue(struct source *src);
 void core_immediate_hold(struct source *src, bool hold);
+
+/* The same queue for kinds that stay in their context: to its tail, unless the context is closing;
+ * back among the resting ones, if it is there. Not traced. */
+void core_post(struct source *src);
+void core_unpost(struct source *src);
 
 /* Deadlines. join before anything else; it reserves, so that arming cannot fail. -1: ENOMEM.
  * armed and due sources are out of the resting queue; disarm puts them back. */
@@ -104,8 +124,10 @@ struct core_post_ops {
 /* talev_finalize() with a record that is there already; cannot fail for want of memory once it
  * has begun. -1, rec unused: EBUSY, ESTALE, EINVAL, ENOMEM. */
 int core_finalize(struct talev_context *ev, void *ptr, struct life_rec *rec);
-/* Runs rec in the loop of ev, when no handler that holds guard is on the stack any more. */
-void core_after(struct talev_context *ev, struct life_rec *rec, struct life_guard *guard);
+/* Makes src inert (NULL: it went before), then runs rec in the loop of ev, when no handler that holds
+ * guard is on the stack any more. */
+void core_after(struct talev_context *ev, struct source *src, struct life_rec *rec,
+	struct life_guard *guard);
 
 /* In talev_re_initialise(): what is being closed is the parent's, not this process's. */
 bool core_reinitialising(const struct talev_context *ev);

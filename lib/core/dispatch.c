@@ -33,6 +33,82 @@ static void report_slow(const struct source *src, const char *where, talev_time_
 		(long long)(spent / 1000 % 1000));
 }
 
+static bool cancelled(struct source *src)
+{
+	source_close(src, NULL);
+	return false;
+}
+
+/* Without its context nobody else would come to them. */
+static void run_orphans(struct life *life)
+{
+	while (life_run(life) > 0)
+		;
+}
+
+static inline bool pin(struct core_pin *pin, struct source *src)
+{
+	(void)owner_check(src->ev, src);
+	pin->life = src->ev->life;
+	if (!life_enter(&pin->frame, pin->life, &src->life))
+		return cancelled(src);
+	life_ref(pin->life);
+	return true;
+}
+
+static inline bool unpin(struct core_pin *pin)
+{
+	life_leave(&pin->frame);
+	if (pin->life->ev == NULL)
+		run_orphans(pin->life);
+	life_unref(pin->life);
+	return pin->frame.object != NULL;
+}
+
+bool core_pin(struct core_pin *made, struct source *src)
+{
+	return pin(made, src);
+}
+
+bool core_unpin(struct core_pin *made)
+{
+	return unpin(made);
+}
+
+static void measure_call(
+	struct talev_context *ev, struct source *src, const char *where, talev_time_t started)
+{
+	talev_time_t spent = core_now(ev, TALEV_CLOCK_MONOTONIC) - started;
+
+	if (src != NULL && ev->timing)
+		measure(src, spent);
+	if (ev->slow > 0 && spent > ev->slow)
+		report_slow(src, where, spent);
+}
+
+bool core_call(struct source *src, void (*fn)(struct source *src))
+{
+	struct talev_context *ev = src->ev;
+	const char *where = src->named ? NULL : src->where;
+	bool clocked = ev->timing || ev->slow > 0;
+	talev_time_t started = clocked ? core_now(ev, TALEV_CLOCK_MONOTONIC) : 0;
+	struct core_pin made;
+
+	if (!pin(&made, src))
+		return false;
+	trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
+	src->calls++;
+	fn(src);
+	if (made.frame.object == NULL)
+		src = NULL;
+	if (made.life->ev != NULL) {
+		if (clocked)
+			measure_call(ev, src, where, started);
+		trace(ev, TALEV_TRACE_AFTER_HANDLER, src);
+	}
+	return unpin(&made);
+}
+
 bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now)
 {
 	struct life *life = ev->life;
@@ -43,9 +119,13 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 	bool there;
 
 	if (!life_enter(&frame, life, &src->life)) {
-		/* Another thread has cancelled it, and its message is on the way. */
+		/* Another thread has cancelled it, and its message is on the way. What is called
+		 * now may free the context. */
+		life_ref(life);
 		source_close(src, NULL);
-		return true;
+		there = life->ev != NULL && !ev->closing;
+		life_unref(life);
+		return there;
 	}
 	core_trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
 	src->calls++;
@@ -66,12 +146,13 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 	if (life->ev != NULL)
 		core_trace(ev, TALEV_TRACE_AFTER_HANDLER, there ? src : NULL);
 	if (life->ready_count > 0)
-		life_run(life);
+		life_settle(life);
 	return life->ev != NULL && !ev->closing;
 }
 
 void core_immediate_queue(struct source *src, struct talev_context *ev)
 {
+	(void)owner_check(ev, src);
 	if (src->ev != NULL)
 		source_unplace(src);
 	src->ev = ev;
@@ -106,6 +187,26 @@ void core_immediate_unqueue(struct source *src)
 		return;
 	}
 	src->ev = NULL;
+}
+
+void core_post(struct source *src)
+{
+	struct talev_context *ev = src->ev;
+
+	/* Its queues have been emptied already, and nobody would look into them again. */
+	if (ev->closing)
+		return;
+	source_unplace(src);
+	source_place(src, ev, src->enabled ? PLACE_IMMEDIATE : PLACE_HELD);
+	context_changed(ev);
+}
+
+void core_unpost(struct source *src)
+{
+	if (src->place == PLACE_IMMEDIATE || src->place == PLACE_HELD) {
+		source_unplace(src);
+		source_place(src, src->ev, PLACE_RESTING);
+	}
 }
 
 void core_hook_add(struct talev_context *ev, struct core_hook *hook)
@@ -153,6 +254,16 @@ bool dispatch_hooks_pending(struct talev_context *ev)
 	return false;
 }
 
+bool dispatch_hooks_feeding(const struct talev_context *ev)
+{
+	struct core_hook *hook;
+
+	TAILQ_FOREACH (hook, &ev->hooks, link)
+		if (hook->feeds && hook_pending(hook))
+			return true;
+	return false;
+}
+
 bool dispatch_hooks_sleep(struct talev_context *ev)
 {
 	struct core_hook *hook;
@@ -168,15 +279,17 @@ bool dispatch_hooks_sleep(struct talev_context *ev)
 static enum unit run_hook(struct talev_context *ev)
 {
 	struct core_hook *hook;
+	bool feeds;
 
 	TAILQ_FOREACH (hook, &ev->hooks, link) {
 		if (!hook_pending(hook))
 			continue;
 		if (hook->pending != NULL)
 			atomic_exchange_explicit(hook->pending, false, memory_order_acquire);
+		feeds = hook->feeds;
 		if (!hook->run(ev, hook))
 			return UNIT_GONE;
-		if (!hook->feeds)
+		if (!feeds)
 			return UNIT_DONE;
 	}
 	return UNIT_NONE;

@@ -13,6 +13,8 @@ enum unit {
 };
 
 bool dispatch_hooks_pending(struct talev_context *ev);
+/* Has a message arrived that is not yet in any queue? */
+bool dispatch_hooks_feeding(const struct talev_context *ev);
 /* The loop is about to sleep: whoever brings work from now on has to wake it. False: it is there.
  */
 bool dispatch_hooks_sleep(struct talev_context *ev);

@@ -14,6 +14,8 @@ static bool may_finalize(struct talev_context *ev, void *ptr, unsigned flags)
 		errno = EINVAL;
 		return false;
 	}
+	if (!owner_check(ev, src))
+		return false;
 	if (life_buried(ptr)) {
 		errno = ESTALE;
 		return false;
@@ -34,9 +36,11 @@ static void finalize(struct talev_context *ev, void *ptr, struct life_list *list
 	life_ref(life);
 	life_bury(life, grave, ptr);
 	source_close_list(list, grave);
-	/* If the context itself is in the grave, no turn of its loop will come to it. */
-	if (life_seal(grave) && (now || life->ev == NULL || ev->closing))
+	/* A close function may have freed the context: then no turn of its loop will come to it. */
+	if (life_seal(grave) && (now || life->ev == NULL))
 		life_run_now(grave);
+	if (life->ev != NULL)
+		context_changed(ev);
 	life_unref(life);
 }
 
@@ -50,9 +54,19 @@ int core_finalize(struct talev_context *ev, void *ptr, struct life_rec *rec)
 	return 0;
 }
 
-void core_after(struct talev_context *ev, struct life_rec *rec, struct life_guard *guard)
+void core_after(struct talev_context *ev, struct source *src, struct life_rec *rec,
+	struct life_guard *guard)
 {
-	life_after(ev->life, rec, guard);
+	struct life *life = ev->life;
+
+	life_ref(life);
+	if (src != NULL)
+		source_close(src, NULL);
+	life_after(life, rec, guard);
+	/* A close function may have freed the context, and no turn of its loop will come. */
+	if (life->ev == NULL)
+		life_run(life);
+	life_unref(life);
 }
 
 int talev_finalize(

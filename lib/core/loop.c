@@ -25,12 +25,31 @@ struct loop_call {
 bool talev_have_events(const struct talev_context *ev)
 {
 	return ev->slots.active > 0 || ev->immediate_count > 0 || ev->due_count > 0 ||
-	       deadlines_any(ev) || ev->holds > 0 || ev->life->ready_count > 0;
+	       deadlines_any(ev) || ev->holds > 0 || ev->life->ready_count > 0 ||
+	       dispatch_hooks_feeding(ev);
+}
+
+/* A context that was finalized has nothing left to do but that. */
+static void finish_closing(struct talev_context *ev)
+{
+	struct life *life = ev->life;
+
+	life_ref(life);
+	while (life_run(life) > 0) {
+	}
+	life_unref(life);
 }
 
 static int enter(struct loop_call *call, struct talev_context *ev, const char *location)
 {
-	if (core_usable(ev) == NULL)
+	if (core_usable(ev) == NULL) {
+		if (errno == ESHUTDOWN) {
+			finish_closing(ev);
+			errno = ESHUTDOWN;
+		}
+		return -1;
+	}
+	if (!owner_check(ev, &ev->src))
 		return -1;
 	if (ev->level > 0 && !ev->nesting) {
 		base_log(TALEV_LOG_INFO, "nested loop at %s refused", location);
@@ -40,8 +59,10 @@ static int enter(struct loop_call *call, struct talev_context *ev, const char *l
 	if (context_check_fork(ev) != 0)
 		return -1;
 	*call = (struct loop_call){.ev = ev, .life = ev->life, .outermost = ev->level == 0};
-	if (call->outermost)
+	if (call->outermost) {
 		ev->broken = false;
+		owner_take(ev);
+	}
 	life_ref(ev->life);
 	ev->level++;
 	return 0;
@@ -73,10 +94,14 @@ static bool take_break(struct loop_call *call)
 	return call->outermost && call->ev->break_pending;
 }
 
+/* The question may free the context. */
 static bool stopped(const struct loop_call *call)
 {
-	return call->ev->break_pending ||
-	       (call->finished != NULL && call->finished(call->finished_private));
+	if (call->life->ev == NULL || call->ev->break_pending)
+		return true;
+	if (call->finished == NULL)
+		return false;
+	return call->finished(call->finished_private) || call->life->ev == NULL;
 }
 
 static enum turn turn_of(enum unit unit)
@@ -88,6 +113,12 @@ static enum turn failed(void)
 {
 	/* A Unix signal: what it brought comes with the next unit. */
 	return errno == EINTR ? TURN_WORKED : TURN_FAILED;
+}
+
+static enum turn finalizers(struct life *life)
+{
+	life_run(life);
+	return life->ev == NULL ? TURN_GONE : TURN_WORKED;
 }
 
 /* Waits, and runs one handler: a descriptor's, or what the wait brought before it. */
@@ -114,12 +145,10 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 		unit = dispatch_one(ev, true, true);
 		if (unit != UNIT_NONE)
 			return turn_of(unit);
+		if (ev->life->ready_count > 0)
+			return finalizers(ev->life);
 		if (!block)
 			return TURN_IDLE;
-		if (ev->life->ready_count > 0) {
-			life_run(ev->life);
-			return TURN_WORKED;
-		}
 		if (!talev_have_events(ev)) {
 			errno = ENOENT;
 			return TURN_FAILED;
@@ -127,23 +156,35 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 	}
 }
 
+static enum turn nothing_left(struct talev_context *ev)
+{
+	struct backend_event event;
+
+	/* The outer loop must not go on seeing a wake-up that has been served. */
+	if (ev->embedded)
+		(void)ready_wait(ev, false, &event, 1);
+	errno = ENOENT;
+	return TURN_FAILED;
+}
+
 static enum turn once(struct talev_context *ev, bool block)
 {
 	struct life *life = ev->life;
 	enum unit unit;
 
-	if (life_run(life) > 0)
-		return life->ev == NULL ? TURN_GONE : TURN_WORKED;
+	if (life->ready_count > 0)
+		return finalizers(life);
 	if (deadlines_any(ev))
 		deadlines_read_clocks(ev);
 	unit = dispatch_once(ev);
 	if (unit != UNIT_NONE)
 		return turn_of(unit);
+	/* What other threads have sent may have closed something. */
+	if (life->ready_count > 0)
+		return finalizers(life);
 	dispatch_rested(ev);
-	if (!talev_have_events(ev)) {
-		errno = ENOENT;
-		return TURN_FAILED;
-	}
+	if (!talev_have_events(ev))
+		return nothing_left(ev);
 	if (ev->immediate_count > 0 || ev->due_count > 0) {
 		/* They have had their share, and go on if no descriptor wants its own. */
 		block = false;

@@ -10,7 +10,7 @@
 #define KINDS 32
 static _Atomic(const struct source_kind *) kinds[KINDS];
 
-static void learn_kind(const struct source_kind *kind)
+static void look_up_kind(const struct source_kind *kind)
 {
 	for (size_t i = 0; i < KINDS; i++) {
 		const struct source_kind *known =
@@ -24,6 +24,16 @@ static void learn_kind(const struct source_kind *kind)
 			return;
 	}
 	base_misuse("more than %d kinds of sources", KINDS);
+}
+
+static inline void learn_kind(const struct source_kind *kind)
+{
+	static _Atomic(const struct source_kind *) latest;
+
+	if (atomic_load_explicit(&latest, memory_order_relaxed) != kind) {
+		look_up_kind(kind);
+		atomic_store_explicit(&latest, kind, memory_order_relaxed);
+	}
 }
 
 static struct source *source_of(const void *ptr)
@@ -110,7 +120,7 @@ void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 {
 	struct source *src;
 
-	if (ev != NULL && core_usable(ev) == NULL)
+	if (ev != NULL && (core_usable(ev) == NULL || !owner_check(ev, &ev->src)))
 		return NULL;
 	if (life_buried(mem_ctx)) {
 		errno = ESTALE;
@@ -130,8 +140,9 @@ void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 	src->enabled = true;
 	talloc_set_destructor(src, source_destructor);
 	if (ev != NULL) {
-		source_place(src, ev, PLACE_RESTING);
-		core_trace(ev, TALEV_TRACE_ATTACH, src);
+		src->place = PLACE_RESTING;
+		TAILQ_INSERT_TAIL(&ev->resting, src, link);
+		trace(ev, TALEV_TRACE_ATTACH, src);
 	}
 	return src;
 }
@@ -139,7 +150,7 @@ void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 int source_check(const struct source *src)
 {
 	if (src->life.state == TALEV_LIVE && src->ev != NULL)
-		return 0;
+		return owner_check(src->ev, src) ? 0 : -1;
 	errno = ESTALE;
 	return -1;
 }
@@ -149,7 +160,7 @@ int source_check(const struct source *src)
 static void close_without_context(struct source *src, struct life_rec *grave)
 {
 	struct life_frame *frame = life_innermost();
-	struct life *life;
+	struct life nobody = {.refs = 1};
 
 	if (grave != NULL || src->life.rec == NULL) {
 		life_close(NULL, &src->life, grave);
@@ -159,15 +170,10 @@ static void close_without_context(struct source *src, struct life_rec *grave)
 		life_close(frame->life, &src->life, NULL);
 		return;
 	}
-	life = life_create(NULL);
-	if (life == NULL) {
-		base_log(TALEV_LOG_ERROR, "no memory to run the finalizer of %s (%s)", src->where,
-			source_location(src));
-		return;
-	}
-	life_close(life, &src->life, NULL);
-	life_run(life);
-	life_unref(life);
+	/* On the stack: being freed is no time to run out of memory. */
+	TAILQ_INIT(&nobody.ready);
+	life_close(&nobody, &src->life, NULL);
+	life_run(&nobody);
 }
 
 void source_close(struct source *src, struct life_rec *grave)
@@ -182,13 +188,15 @@ void source_close(struct source *src, struct life_rec *grave)
 		close_without_context(src, grave);
 		return;
 	}
-	core_trace(ev, TALEV_TRACE_DETACH, src);
+	(void)owner_check(ev, src);
+	trace(ev, TALEV_TRACE_DETACH, src);
 	/* Not live from here on, so that what disarm calls cannot arm it again or close it twice.
 	 */
 	life_close(ev->life, &src->life, grave);
 	src->kind->disarm(src);
 	source_unplace(src);
 	src->ev = NULL;
+	context_changed(ev);
 	if (src->kind->closed != NULL)
 		src->kind->closed(src, ev);
 }

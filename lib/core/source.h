@@ -72,6 +72,9 @@ struct timer_source {
 	struct source src;
 	struct timerq_node node;
 	uint8_t clock; /* enum talev_clock */
+	/* The kind's own, where padding would be. */
+	uint8_t kind_state;
+	uint16_t kind_flags;
 };
 
 /* A source that waits for a descriptor. Embedded as first member. */
@@ -106,5 +109,8 @@ struct source *source_from_public(const void *ptr);
 bool source_may_leave(const void *ptr);
 
 const char *source_location(const struct source *src);
+
+/* The name that the call which made it gave, also when it has got another one since. */
+const char *source_made_as(const struct source *src);
 
 #endif

@@ -118,6 +118,9 @@ int wake_reopen(struct talev_context *ev)
 
 struct core_wake *core_wake_get(struct talev_context *ev)
 {
+	/* The parent's would wake the parent. */
+	if (context_check_fork(ev) != 0)
+		return NULL;
 	if (ev->wake == NULL && wake_open(ev) != 0)
 		return NULL;
 	atomic_fetch_add_explicit(&ev->wake->refs, 1, memory_order_relaxed);

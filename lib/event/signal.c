@@ -141,6 +141,16 @@ static void report_loss(struct watched *watched)
 			watched->sub.signum, lost, SIGRING_SIZE);
 }
 
+/* A writer that is preempted between reserving and publishing its slot stops the reading there; to
+ * let more in then is to lose it. Publishing makes this run again. */
+static void unblock(const struct watched *watched)
+{
+	const struct sigring *ring = atomic_load(&watched->sub.ring);
+
+	if (ring == NULL || sigring_has_room(ring))
+		sigtable_unblock(watched->sub.signum);
+}
+
 /* False: the context has gone. */
 static bool tell_box(struct talev_context *ev, struct sigbox *box)
 {
@@ -152,7 +162,7 @@ static bool tell_box(struct talev_context *ev, struct sigbox *box)
 		report_loss(watched);
 		switch (tell(ev, watched)) {
 		case TOLD_ALL:
-			sigtable_unblock(signum);
+			unblock(watched);
 			break;
 		case TOLD_SOME:
 			atomic_store(&box->pending, true);

@@ -46,6 +46,13 @@ unsigned sigring_head(const struct sigring *ring)
 	return atomic_load_explicit(&ring->head, memory_order_relaxed);
 }
 
+bool sigring_has_room(const struct sigring *ring)
+{
+	unsigned tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+
+	return sigring_head(ring) - tail < SIGRING_SIZE / 2;
+}
+
 bool sigring_get(struct sigring *ring, unsigned limit, siginfo_t *info, unsigned *position)
 {
 	unsigned tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);

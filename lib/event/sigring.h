@@ -35,6 +35,9 @@ enum sigring_result sigring_put(struct sigring *ring, const siginfo_t *info);
 /* Where the next one that is put will be. */
 unsigned sigring_head(const struct sigring *ring);
 
+/* Less than half of it is used. */
+bool sigring_has_room(const struct sigring *ring);
+
 /* The oldest before limit, and its position. False: there is none, or it is not published yet. */
 bool sigring_get(struct sigring *ring, unsigned limit, siginfo_t *info, unsigned *position);
 

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
-#include "inspect/out.h"
+#include "base/out.h"
 #include <talev/fd.h>
 
 enum column { KIND, NAME, WHAT, STATE, CALLS, TOTAL, LONGEST, LOCATION, COLUMNS };

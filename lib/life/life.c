@@ -7,10 +7,10 @@
 
 /* Per thread, not per context: whoever frees an object finds its running handler without knowing
  * whose loop called it. Coroutines may leave in another order than they entered, so a list. */
-static _Thread_local LIST_HEAD(, life_frame) frames;
-static _Thread_local LIST_HEAD(, life_list) lists;
+_Thread_local struct life_frames life_frames;
+static _Thread_local LIST_HEAD(, life_list) lists __attribute__((tls_model("initial-exec")));
 
-struct life *life_create(struct talev_context *ev)
+struct life *life_create(struct talev_context *ev, const struct life_object *context)
 {
 	struct life *life = calloc(1, sizeof(*life));
 
@@ -19,36 +19,24 @@ struct life *life_create(struct talev_context *ev)
 		return NULL;
 	}
 	life->ev = ev;
+	life->context = context;
 	life->refs = 1;
 	TAILQ_INIT(&life->ready);
 	return life;
 }
 
-void life_ref(struct life *life)
+void life_destroy(struct life *life)
 {
-	life->refs++;
+	free(life);
 }
 
-void life_unref(struct life *life)
+bool life_enter_guarded(struct life_frame *frame)
 {
-	if (--life->refs == 0)
-		free(life);
-}
+	struct life_guard *guard = frame->object->rec->guard;
 
-bool life_enter(struct life_frame *frame, struct life *life, struct life_object *object)
-{
-	struct life_guard *guard = NULL;
-
-	if (object != NULL && object->rec != NULL) {
-		guard = object->rec->guard;
-		if (guard != NULL && !guard_enter(guard))
-			return false;
-	}
-	frame->life = life;
+	if (guard != NULL && !guard_enter(guard))
+		return false;
 	frame->guard = guard;
-	frame->object = object;
-	frame->pin = NULL;
-	LIST_INSERT_HEAD(&frames, frame, link);
 	return true;
 }
 
@@ -56,21 +44,25 @@ void frames_take_guard(struct life_object *object, struct life_guard *guard)
 {
 	struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link)
+	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->object == object && guard_enter(guard))
 			frame->guard = guard;
 }
 
-void life_leave(struct life_frame *frame)
+void life_leave_pinned(struct life_frame *frame)
 {
 	struct life_rec *rec = frame->pin;
 
-	LIST_REMOVE(frame, link);
 	if (frame->guard != NULL)
 		guard_leave(frame->guard);
 	if (rec != NULL && --rec->pins == 0) {
-		rec->life->pinned--;
+		struct life *life = rec->life;
+
+		life->pinned--;
 		record_queue(rec);
+		/* A handler of another context pinned it, and no turn of its own loop comes. */
+		if (life->ev == NULL && life != frame->life)
+			life_settle(life);
 	}
 }
 
@@ -78,55 +70,77 @@ bool life_running(const struct life_object *object)
 {
 	const struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link)
+	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->object == object)
+			return true;
+	return false;
+}
+
+bool life_busy(const struct life *life)
+{
+	const struct life_frame *frame;
+
+	LIST_FOREACH (frame, &life_frames, link)
+		if (frame->life == life)
 			return true;
 	return false;
 }
 
 struct life_frame *life_innermost(void)
 {
-	return LIST_FIRST(&frames);
+	return LIST_FIRST(&life_frames);
+}
+
+static void hold(struct life_frame *frame, struct life_rec *rec)
+{
+	frame->pin = rec;
+	if (rec->pins++ == 0)
+		rec->life->pinned++;
 }
 
 /* All that waits for the frames of one record waits for those of the other from now on. */
-static void absorb(struct life_rec *grave, struct life_rec *old)
+static void absorb(struct life_rec *grave, struct life_rec *rec)
 {
 	struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link) {
-		if (frame->pin == old) {
-			frame->pin = grave;
-			grave->pins++;
-		}
-	}
-	old->pins = 0;
-	old->life->pinned--;
-	record_adopt(grave, old);
+	LIST_FOREACH (frame, &life_frames, link)
+		if (frame->pin == rec)
+			hold(frame, grave);
+	if (rec->pins > 0)
+		rec->life->pinned--;
+	rec->pins = 0;
+	record_adopt(grave, rec);
 }
 
-static void pin_frame(struct life_frame *frame, struct life_rec *rec)
+/* A frame pins one record. A finalizer goes into the grave that the frame pins already; else what
+ * the frame pinned before goes into what it pins now. Returns what the frame pins. */
+static struct life_rec *pin_frame(struct life_frame *frame, struct life_rec *rec)
 {
-	if (frame->pin == rec)
-		return;
-	if (frame->pin != NULL) {
-		absorb(rec, frame->pin);
-		return;
+	struct life_rec *old = frame->pin;
+
+	if (old == NULL) {
+		hold(frame, rec);
+	} else if (old != rec && old->grave && !rec->grave) {
+		absorb(old, rec);
+		return old;
+	} else if (old != rec) {
+		absorb(rec, old);
 	}
-	frame->pin = rec;
-	rec->pins++;
+	return rec;
 }
 
-static void pin(struct life_object *object, struct life_rec *rec)
+/* Returns the record that all frames of object pin now, if there are any; else rec. */
+static struct life_rec *pin(struct life_object *object, struct life_rec *rec)
 {
 	struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link)
-		if (frame->object == object)
-			pin_frame(frame, rec);
+	LIST_FOREACH (frame, &life_frames, link)
+		if (frame->object == object || frame->life->context == object)
+			rec = pin_frame(frame, rec);
+	return rec;
 }
 
-void life_close(struct life *life, struct life_object *object, struct life_rec *grave)
+void life_close_record(struct life *life, struct life_object *object, struct life_rec *grave)
 {
 	struct life_rec *rec = object->rec;
 
@@ -136,7 +150,7 @@ void life_close(struct life *life, struct life_object *object, struct life_rec *
 			pin(object, grave);
 		return;
 	}
-	object->state = rec != NULL || grave != NULL ? TALEV_CLOSING : TALEV_FINALIZED;
+	object->state = TALEV_CLOSING;
 	if (rec != NULL && rec->guard != NULL)
 		life_guard_cancel(rec->guard);
 	if (grave != NULL) {
@@ -148,11 +162,22 @@ void life_close(struct life *life, struct life_object *object, struct life_rec *
 	if (rec == NULL)
 		return;
 	record_attach(rec, life);
-	pin(object, rec);
-	if (rec->pins > 0)
-		life->pinned++;
-	else
+	if (pin(object, rec) == rec && rec->pins == 0)
 		record_queue(rec);
+}
+
+static void forget_record(struct life_object *object)
+{
+	struct life_rec *rec = object->rec;
+
+	if (rec->guard != NULL) {
+		guard_forget(rec->guard);
+		rec->guard = NULL;
+	}
+	rec->object = NULL;
+	object->rec = NULL;
+	if (rec->spent)
+		life_discard(rec);
 }
 
 void life_forget(struct life_object *object)
@@ -160,7 +185,7 @@ void life_forget(struct life_object *object)
 	struct life_frame *frame;
 	struct life_list *list;
 
-	LIST_FOREACH (frame, &frames, link)
+	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->object == object)
 			frame->object = NULL;
 	LIST_FOREACH (list, &lists, link) {
@@ -168,21 +193,15 @@ void life_forget(struct life_object *object)
 			if (list->objects[i] == object)
 				list->objects[i] = NULL;
 	}
-	if (object->rec != NULL) {
-		if (object->rec->guard != NULL) {
-			guard_forget(object->rec->guard);
-			object->rec->guard = NULL;
-		}
-		object->rec->object = NULL;
-		object->rec = NULL;
-	}
+	if (object->rec != NULL)
+		forget_record(object);
 }
 
 void life_send_away(struct life_object *object)
 {
 	struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link)
+	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->object == object)
 			frame->object = NULL;
 }
@@ -192,17 +211,18 @@ void life_after(struct life *life, struct life_rec *rec, struct life_guard *guar
 	struct life_frame *frame;
 
 	record_attach(rec, life);
-	LIST_FOREACH (frame, &frames, link)
+	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->guard == guard)
-			pin_frame(frame, rec);
-	life_seal(rec);
+			rec = pin_frame(frame, rec);
+	if (rec->pins == 0)
+		record_queue(rec);
 }
 
 bool life_guard_mine(const struct life_guard *guard)
 {
 	const struct life_frame *frame;
 
-	LIST_FOREACH (frame, &frames, link)
+	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->guard == guard)
 			return true;
 	return false;

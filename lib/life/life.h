@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <bsd/sys/queue.h>
 #include <talev/finalize.h>
+#include <talev/source.h>
 
 struct life_rec;
 
@@ -32,9 +33,10 @@ struct life_object {
 TAILQ_HEAD(life_queue, life_rec);
 
 struct life {
-	struct talev_context *ev; /* NULL once the context is gone */
-	unsigned refs;            /* the context, each frame, each record in waiting */
-	size_t pinned;            /* records that wait for frames */
+	struct talev_context *ev;          /* NULL once the context is gone */
+	const struct life_object *context; /* the object of ev: every frame of this life pins it */
+	unsigned refs; /* the context, each loop on the stack, each record in waiting */
+	size_t pinned; /* records that wait for frames */
 	size_t ready_count;
 	struct life_queue ready;
 };
@@ -48,26 +50,71 @@ struct life_frame {
 };
 
 /* NULL: ENOMEM. */
-struct life *life_create(struct talev_context *ev);
-void life_ref(struct life *life);
-void life_unref(struct life *life);
+struct life *life_create(struct talev_context *ev, const struct life_object *context);
+void life_destroy(struct life *life);
+static inline void life_ref(struct life *life)
+{
+	life->refs++;
+}
+static inline void life_unref(struct life *life)
+{
+	if (--life->refs == 0)
+		life_destroy(life);
+}
 
 /* -1: EALREADY, ESTALE, ENOMEM. fn NULL on an object without a finalizer: 0. */
 int life_set_finalizer(struct life_object *object, unsigned flags, talev_finalizer_t fn, void *arg);
 
+/* The frames of this thread, innermost first. Each handler asks for them: so they lie where no
+ * function has to be called to find them. */
+LIST_HEAD(life_frames, life_frame);
+extern _Thread_local struct life_frames life_frames
+	__attribute__((visibility("hidden"), tls_model("initial-exec")));
+
+/* The same two for objects with a finalizer, and frames that something waits for. */
+bool life_enter_guarded(struct life_frame *frame);
+void life_leave_pinned(struct life_frame *frame);
+
 /* A handler of object begins (NULL: of nothing that can be closed). False: its guard says that it
  * must not, and there is no frame. */
-bool life_enter(struct life_frame *frame, struct life *life, struct life_object *object);
+static inline bool life_enter(
+	struct life_frame *frame, struct life *life, struct life_object *object)
+{
+	frame->life = life;
+	frame->guard = NULL;
+	frame->object = object;
+	frame->pin = NULL;
+	if (object != NULL && object->rec != NULL && !life_enter_guarded(frame))
+		return false;
+	LIST_INSERT_HEAD(&life_frames, frame, link);
+	return true;
+}
+
 /* It has returned. frame->object tells whether the object's memory is still there. The life may
  * go with its last frame: hold a reference to look at it afterwards. */
-void life_leave(struct life_frame *frame);
+static inline void life_leave(struct life_frame *frame)
+{
+	LIST_REMOVE(frame, link);
+	if (frame->guard != NULL || frame->pin != NULL)
+		life_leave_pinned(frame);
+}
+
 /* Is a handler of it on this thread's stack? */
 bool life_running(const struct life_object *object);
+/* Is a handler or finalizer of its context on this thread's stack? */
+bool life_busy(const struct life *life);
 /* The innermost frame of this thread, or NULL. */
 struct life_frame *life_innermost(void);
 
 /* LIVE becomes CLOSING: its finalizer goes to grave, or if that is NULL to the queue of life. */
-void life_close(struct life *life, struct life_object *object, struct life_rec *grave);
+void life_close_record(struct life *life, struct life_object *object, struct life_rec *grave);
+static inline void life_close(struct life *life, struct life_object *object, struct life_rec *grave)
+{
+	if (object->state == TALEV_LIVE && object->rec == NULL && grave == NULL)
+		object->state = TALEV_CLOSING;
+	else
+		life_close_record(life, object, grave);
+}
 /* The memory of object goes now. It is CLOSING or FINALIZED. */
 void life_forget(struct life_object *object);
 
@@ -88,6 +135,9 @@ bool life_buried(const void *ptr);
 /* Runs what is ready at this moment, first asked first; what becomes ready meanwhile waits for
  * the next call. Returns how many records were run. Hold a reference. */
 size_t life_run(struct life *life);
+/* After a handler: life_run(). What a context leaves behind that went inside its own handlers runs
+ * to the last, but not before all of them have returned: they may be using what it frees. */
+void life_settle(struct life *life);
 
 /* A list of objects that stays true while finalizers and close functions of the user free some
  * of them: life_forget() puts NULL in their place. */

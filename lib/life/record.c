@@ -133,6 +133,8 @@ static void call(struct life *life, const struct life_rec *rec)
 	(void)life_enter(&frame, life, NULL);
 	rec->fn(life->ev, rec->arg);
 	life_leave(&frame);
+	if (life->ev == NULL)
+		life_settle(life);
 }
 
 /* The record is in no queue. */
@@ -147,12 +149,16 @@ static void run(struct life *life, struct life_rec *rec)
 	}
 	if (!after)
 		call(life, rec);
-	if (rec->object != NULL) {
+	if (rec->object != NULL)
 		rec->object->state = TALEV_FINALIZED;
-		rec->object->rec = NULL;
+	if (rec->guard != NULL) {
+		/* It stays with its object: who has a reference may still ask to free it. */
+		rec->spent = true;
+		rec->life = NULL;
+		return;
 	}
-	if (rec->guard != NULL)
-		guard_forget(rec->guard);
+	if (rec->object != NULL)
+		rec->object->rec = NULL;
 	if (rec->grave) {
 		talloc_free_children(rec);
 		atomic_fetch_sub_explicit(&graves, 1, memory_order_relaxed);
@@ -184,6 +190,20 @@ size_t life_run(struct life *life)
 	return done;
 }
 
+void life_settle(struct life *life)
+{
+	if (life->ev != NULL) {
+		life_run(life);
+		return;
+	}
+	if (life_busy(life))
+		return;
+	life_ref(life);
+	while (life_run(life) > 0) {
+	}
+	life_unref(life);
+}
+
 void life_bury(struct life *life, struct life_rec *rec, void *tree)
 {
 	talloc_set_name_const(rec, grave_name);
@@ -195,10 +215,8 @@ void life_bury(struct life *life, struct life_rec *rec, void *tree)
 
 bool life_seal(struct life_rec *grave)
 {
-	if (grave->pins > 0) {
-		grave->life->pinned++;
+	if (grave->pins > 0)
 		return false;
-	}
 	record_queue(grave);
 	return true;
 }

@@ -15,6 +15,7 @@ struct life_rec {
 	unsigned fork_generation;
 	unsigned pins;
 	bool grave;
+	bool spent;                 /* it has run, and is there for the guard only */
 	struct life_guard *guard;   /* of the object, until it is forgotten */
 	struct life_queue children; /* of a grave, in the order they run */
 };

@@ -156,6 +156,9 @@ int main(int argc, char **argv, char **envp)
 	struct daemon *d;
 	int rc;
 
+	/* Else all trees without a parent hang in one list, which threads of plugins would share.
+	 */
+	talloc_disable_null_tracking();
 	setproctitle_init(argc, argv, envp);
 	rc = options_parse(&options, argc, argv);
 	if (rc != -1)

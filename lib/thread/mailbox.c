@@ -11,6 +11,10 @@
  * the loop. The reader takes all there is in one exchange. It goes to sleep by changing EMPTY to
  * ASLEEP, and does not if that fails. So there is no moment at which a post is there, the loop
  * sleeps, and nobody is on the way to wake it. tests/model/mailbox.pml has this for spin.
+ *
+ * ASLEEP holds a reference, which goes to whoever takes that word away. A sender whose post is in
+ * has no other: the loop may be woken by something else, find the post, and free all there is,
+ * while the sender has yet to write the eventfd.
  */
 #include "thread/mailbox.h"
 
@@ -18,12 +22,14 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include "base/base.h"
 #include "life/life.h"
 
 struct mailbox {
 	struct core_post *_Atomic word;
 	atomic_uint refs;
-	struct core_wake *wake; /* changes only in a forked child, which has no other thread */
+	struct core_wake *wake;
+	atomic_uint generation; /* of fork(2), to which wake belongs */
 	struct core_hook hook;
 	struct talev_context *ev; /* owner's; NULL once closed */
 	struct core_post *first;  /* owner's: taken, not yet delivered, oldest first */
@@ -42,6 +48,14 @@ static struct mailbox *mailbox_of(struct core_hook *hook)
 	return (struct mailbox *)((char *)hook - offsetof(struct mailbox, hook));
 }
 
+/* In a child of fork(2) whose loop has not run yet the descriptor is the parent's. Nor is there
+ * anybody to wake: that loop has never slept in this process. */
+static void wake_loop(struct mailbox *mb)
+{
+	if (atomic_load_explicit(&mb->generation, memory_order_acquire) == base_fork_generation())
+		wake_post(mb->wake);
+}
+
 int mailbox_send(struct mailbox *mb, struct core_post *post)
 {
 	struct core_post *found = atomic_load_explicit(&mb->word, memory_order_relaxed);
@@ -54,17 +68,23 @@ int mailbox_send(struct mailbox *mb, struct core_post *post)
 		post->next = found == ASLEEP ? NULL : found;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&mb->word, &found, post, memory_order_acq_rel, memory_order_relaxed));
-	if (found == ASLEEP)
-		wake_post(mb->wake);
+	if (found == ASLEEP) {
+		wake_loop(mb);
+		mailbox_unref(mb);
+	}
 	return 0;
 }
 
-/* The last one sent comes first out of the word: turns the order round, behind what is there. */
-static void append(struct mailbox *mb, struct core_post *post)
+/* Takes all there is, and leaves word. The last one sent comes first: turns the order round, behind
+ * what has been taken before. */
+static void collect(struct mailbox *mb, struct core_post *word)
 {
+	struct core_post *post = atomic_exchange_explicit(&mb->word, word, memory_order_acq_rel);
 	struct core_post *oldest = NULL;
 	struct core_post *newest = post;
 
+	if (post == ASLEEP)
+		mailbox_unref(mb);
 	if (post == EMPTY || post == ASLEEP)
 		return;
 	while (post != NULL) {
@@ -76,11 +96,6 @@ static void append(struct mailbox *mb, struct core_post *post)
 	}
 	*mb->last = oldest;
 	mb->last = &newest->next;
-}
-
-static void collect(struct mailbox *mb)
-{
-	append(mb, atomic_exchange_explicit(&mb->word, EMPTY, memory_order_acq_rel));
 }
 
 static struct core_post *take(struct mailbox *mb)
@@ -111,9 +126,12 @@ static bool go_to_sleep(struct core_hook *hook)
 
 	if (mb->first != NULL)
 		return false;
-	return atomic_compare_exchange_strong_explicit(
-		       &mb->word, &found, ASLEEP, memory_order_acq_rel, memory_order_acquire) ||
-	       found == ASLEEP;
+	mailbox_ref(mb);
+	if (atomic_compare_exchange_strong_explicit(
+		    &mb->word, &found, ASLEEP, memory_order_acq_rel, memory_order_acquire))
+		return true;
+	mailbox_unref(mb);
+	return found == ASLEEP;
 }
 
 static bool run(struct talev_context *ev, struct core_hook *hook)
@@ -124,7 +142,7 @@ static bool run(struct talev_context *ev, struct core_hook *hook)
 
 	/* What a lost message's function does may close the context, and with it this mailbox. */
 	mailbox_ref(mb);
-	collect(mb);
+	collect(mb, EMPTY);
 	while (mb->ev != NULL && (post = take(mb)) != NULL)
 		post->ops->deliver(ev, post);
 	open = mb->ev != NULL;
@@ -136,11 +154,18 @@ static void after_fork(struct talev_context *ev, struct core_hook *hook)
 {
 	struct mailbox *mb = mailbox_of(hook);
 	struct core_wake *wake = core_wake_get(ev);
+	struct core_post *found = ASLEEP;
 
-	if (wake != NULL) {
-		wake_unref(mb->wake);
-		mb->wake = wake;
-	}
+	if (wake == NULL)
+		return;
+	wake_unref(mb->wake);
+	mb->wake = wake;
+	atomic_store_explicit(&mb->generation, base_fork_generation(), memory_order_release);
+	/* It was the parent's loop that slept. Who has found that before now wakes nobody, and the
+	 * post is there; who comes now finds that this loop is awake. */
+	if (atomic_compare_exchange_strong_explicit(
+		    &mb->word, &found, EMPTY, memory_order_acq_rel, memory_order_relaxed))
+		mailbox_unref(mb);
 }
 
 static void close_box(struct talev_context *ev, struct core_hook *hook)
@@ -148,7 +173,7 @@ static void close_box(struct talev_context *ev, struct core_hook *hook)
 	struct mailbox *mb = mailbox_of(hook);
 	struct core_post *post;
 
-	append(mb, atomic_exchange_explicit(&mb->word, CLOSED, memory_order_acq_rel));
+	collect(mb, CLOSED);
 	mb->ev = NULL;
 	while ((post = take(mb)) != NULL)
 		post->ops->drop(ev, post);
@@ -170,6 +195,7 @@ static struct mailbox *mailbox_create(struct talev_context *ev)
 	}
 	atomic_init(&mb->word, EMPTY);
 	atomic_init(&mb->refs, 1);
+	atomic_init(&mb->generation, base_fork_generation());
 	mb->ev = ev;
 	mb->last = &mb->first;
 	mb->hook = (struct core_hook){
@@ -222,7 +248,7 @@ void mailbox_withdraw(struct mailbox *mb, struct core_post *post)
 	struct core_post **link;
 
 	if (mb->ev != NULL)
-		collect(mb);
+		collect(mb, EMPTY);
 	for (link = &mb->first; *link != NULL; link = &(*link)->next) {
 		if (*link == post) {
 			*link = post->next;
@@ -232,6 +258,30 @@ void mailbox_withdraw(struct mailbox *mb, struct core_post *post)
 			return;
 		}
 	}
+}
+
+struct core_post *mailbox_take_back(struct mailbox *mb,
+	bool (*match)(const struct core_post *post, const void *arg), const void *arg)
+{
+	struct core_post *taken = NULL;
+	struct core_post **last = &taken;
+	struct core_post **link = &mb->first;
+	struct core_post *post;
+
+	if (mb->ev != NULL)
+		collect(mb, EMPTY);
+	while ((post = *link) != NULL) {
+		if (!match(post, arg)) {
+			link = &post->next;
+			continue;
+		}
+		*link = post->next;
+		post->next = NULL;
+		*last = post;
+		last = &post->next;
+	}
+	mb->last = link;
+	return taken;
 }
 
 struct core_post_ops *mailbox_immediate_ops(struct mailbox *mb)

@@ -26,6 +26,10 @@ int mailbox_send(struct mailbox *mb, struct core_post *post);
 struct talev_context *mailbox_context(const struct mailbox *mb);
 /* Takes a post back that has been sent and not delivered. Owner. */
 void mailbox_withdraw(struct mailbox *mb, struct core_post *post);
+/* Takes all posts back that match and have not been delivered: linked by next, oldest first. Owner.
+ */
+struct core_post *mailbox_take_back(struct mailbox *mb,
+	bool (*match)(const struct core_post *post, const void *arg), const void *arg);
 
 /* The ops of immediates on their way here, which must know the mailbox: threaded.c fills them in.
  */

@@ -13,16 +13,21 @@
 #include <talev/proxy.h>
 #include "event/event.h"
 
+TAILQ_HEAD(messages, message);
+
 /* What all handles of one proxy share. */
 struct channel {
 	atomic_uint refs;
 	atomic_bool closed;
 	struct mailbox *mb;
+	struct talev_thread_proxy *door; /* owner's; NULL once its memory went */
+	struct messages queued;          /* owner's: out of the mailbox, not run yet */
 };
 
 struct talev_thread_proxy {
 	struct source src;
 	struct channel *channel;
+	bool is_door; /* the one that the owner of the loop made; else a handle to it */
 	talev_thread_proxy_lost_fn_t lost;
 	void *lost_private;
 };
@@ -30,6 +35,8 @@ struct talev_thread_proxy {
 struct message {
 	struct source src; /* private_data: the tree */
 	struct core_post post;
+	TAILQ_ENTRY(message) link;
+	bool queued;
 	struct channel *channel;
 	struct talev_immediate *im;
 	talev_immediate_handler_t handler;
@@ -71,6 +78,8 @@ static struct channel *channel_create(struct talev_context *ev)
 	}
 	atomic_init(&channel->refs, 1);
 	atomic_init(&channel->closed, false);
+	channel->door = NULL;
+	TAILQ_INIT(&channel->queued);
 	return channel;
 }
 
@@ -85,9 +94,17 @@ static void tell_lost(struct message *msg)
 		msg->lost(msg->src.private_data, msg->lost_private);
 }
 
+static void unqueue(struct message *msg)
+{
+	core_immediate_unqueue(&msg->src);
+	if (msg->queued)
+		TAILQ_REMOVE(&msg->channel->queued, msg, link);
+	msg->queued = false;
+}
+
 static void message_disarm(struct source *src)
 {
-	core_immediate_unqueue(src);
+	unqueue(message_of(src));
 }
 
 /* The context closes with the message in its queue. */
@@ -98,19 +115,24 @@ static void message_closed(struct source *src, struct talev_context *ev)
 	talloc_free(src);
 }
 
+/* A handler of a message is one of the door: what ends with the door waits until it returned. */
 static void message_fire(struct source *src, uint32_t flags, talev_time_t now)
 {
 	struct message *msg = message_of(src);
 	struct talev_context *ev = src->ev;
+	struct life_frame frame;
 
 	(void)flags;
 	(void)now;
-	core_immediate_unqueue(src);
+	unqueue(msg);
 	if (channel_closed(msg->channel)) {
 		tell_lost(msg);
 		return;
 	}
+	msg->channel->door->src.calls++;
+	(void)life_enter(&frame, life_innermost()->life, &msg->channel->door->src.life);
 	msg->handler(ev, msg->im, src->private_data);
+	life_leave(&frame);
 }
 
 static bool message_fired(struct source *src)
@@ -141,7 +163,11 @@ static struct message *message_of_post(struct core_post *post)
 
 static void deliver(struct talev_context *ev, struct core_post *post)
 {
-	core_immediate_queue(&message_of_post(post)->src, ev);
+	struct message *msg = message_of_post(post);
+
+	TAILQ_INSERT_TAIL(&msg->channel->queued, msg, link);
+	msg->queued = true;
+	core_immediate_queue(&msg->src, ev);
 }
 
 static void drop(struct talev_context *ev, struct core_post *post)
@@ -156,6 +182,31 @@ static struct talev_thread_proxy *proxy_of(struct source *src)
 	return (struct talev_thread_proxy *)src;
 }
 
+static bool is_through(const struct core_post *post, const void *channel)
+{
+	return post->ops == &message_ops &&
+	       message_of_post((struct core_post *)(uintptr_t)post)->channel == channel;
+}
+
+/* Loses all that has been sent and has not run. What a lost message's function does may close the
+ * context, and with it what is still queued. */
+static void lose_all(struct channel *channel, struct talev_context *ev)
+{
+	struct core_post *post = mailbox_take_back(channel->mb, is_through, channel);
+	struct message *msg;
+
+	channel_ref(channel);
+	while ((msg = TAILQ_FIRST(&channel->queued)) != NULL)
+		source_close(&msg->src, NULL);
+	while (post != NULL) {
+		struct core_post *next = post->next;
+
+		drop(ev, post);
+		post = next;
+	}
+	channel_unref(channel);
+}
+
 static void proxy_disarm(struct source *src)
 {
 	if (proxy_of(src)->channel != NULL)
@@ -163,16 +214,32 @@ static void proxy_disarm(struct source *src)
 	core_release(src->ev);
 }
 
-static void proxy_destroy(struct source *src)
+static void proxy_closed(struct source *src, struct talev_context *ev)
 {
 	if (proxy_of(src)->channel != NULL)
-		channel_unref(proxy_of(src)->channel);
+		lose_all(proxy_of(src)->channel, ev);
+}
+
+/* Who was sending while the door closed may have got through. It has been waited for by now, if the
+ * code that its message needs is to go next: so once more. */
+static void proxy_destroy(struct source *src)
+{
+	struct channel *channel = proxy_of(src)->channel;
+
+	if (channel == NULL)
+		return;
+	if (proxy_of(src)->is_door) {
+		lose_all(channel, mailbox_context(channel->mb));
+		channel->door = NULL;
+	}
+	channel_unref(channel);
 }
 
 static const struct source_kind proxy_kind = {
 	.type = "struct talev_thread_proxy",
 	.label = "proxy",
 	.disarm = proxy_disarm,
+	.closed = proxy_closed,
 	.destroy = proxy_destroy,
 };
 
@@ -195,6 +262,8 @@ struct talev_thread_proxy *_talev_thread_proxy_create(
 		errno = error;
 		return NULL;
 	}
+	tp->channel->door = tp;
+	tp->is_door = true;
 	return tp;
 }
 

@@ -83,12 +83,9 @@ static void deliver_finalize(struct talev_context *ev, struct core_post *post)
 	struct life_rec *rec = target->rec;
 
 	target->rec = NULL;
-	if (src == NULL || core_finalize(ev, src, rec) != 0) {
-		/* It went before, or goes with a tree that somebody else finalizes. */
-		if (src != NULL)
-			source_close(src, NULL);
-		core_after(ev, rec, target->guard);
-	}
+	/* It went before, or goes with a tree that somebody else finalizes. */
+	if (src == NULL || core_finalize(ev, src, rec) != 0)
+		core_after(ev, src, rec, target->guard);
 	target_unref(target);
 }
 
@@ -234,6 +231,7 @@ int talev_ref_finalize(struct talev_ref *ref, unsigned flags, talev_finalizer_t 
 	target_ref(target);
 	if (mailbox_send(target->mb, &target->finalize) != 0) {
 		target->rec = NULL;
+		atomic_store_explicit(&target->finalize_sent, false, memory_order_release);
 		target_unref(target);
 		life_discard(rec);
 		errno = ESHUTDOWN;

@@ -3,7 +3,9 @@
 #include "thread/thread.h"
 
 #include <errno.h>
+#include <string.h>
 #include <talev/proxy.h>
+#include "base/base.h"
 #include "event/event.h"
 
 struct talev_threaded_context {
@@ -95,6 +97,12 @@ int _talev_threaded_schedule_immediate(struct talev_threaded_context *tctx,
 		return -1;
 	}
 	post = immediate_post(im);
+	if (post->ops != NULL || talev_immediate_is_scheduled(im)) {
+		base_misuse("%s (%s) schedules an immediate that is scheduled already", where,
+			where + strlen(where) + 1);
+		errno = EINVAL;
+		return -1;
+	}
 	immediate_prepare(im, handler, private_data, where);
 	mailbox_ref(tctx->mb);
 	post->ops = mailbox_immediate_ops(tctx->mb);

@@ -49,7 +49,7 @@ static struct crowd *gather(talev_fd_handler_t handler, bool blocking)
 			set_blocking(fds[0]);
 		test_poke(fds[1]);
 		crowd->fde[i] =
-		        talev_add_fd(crowd->ev, test_root(), fds[0], TALEV_FD_READ, handler, crowd);
+			talev_add_fd(crowd->ev, test_root(), fds[0], TALEV_FD_READ, handler, crowd);
 		assert_non_null(crowd->fde[i]);
 	}
 	talloc_set_destructor(crowd, close_all);
@@ -58,10 +58,9 @@ static struct crowd *gather(talev_fd_handler_t handler, bool blocking)
 
 static int who(struct crowd *crowd, struct talev_fd *fde)
 {
-	for (int i = 0; i < CROWD; i++) {
+	for (int i = 0; i < CROWD; i++)
 		if (crowd->fde[i] == fde)
 			return i;
-	}
 	fail_msg("an unknown watcher was called");
 	return -1;
 }
@@ -171,7 +170,7 @@ static void watchers_of_one_blocking_descriptor_share_a_byte(void **state)
 	set_blocking(fds[0]);
 	for (int i = 0; i < 3; i++)
 		assert_non_null(
-		        talev_add_fd(crowd.ev, *state, fds[0], TALEV_FD_READ, read_shared, &calls));
+			talev_add_fd(crowd.ev, *state, fds[0], TALEV_FD_READ, read_shared, &calls));
 	test_poke(fds[1]);
 	run_batch(&crowd);
 	assert_int_equal(calls, 1);
@@ -210,10 +209,9 @@ static void free_others(struct talev_context *ev, struct talev_fd *fde, uint16_t
 	struct crowd *crowd = arg;
 
 	serve(ev, fde, flags, arg);
-	for (int i = 0; i < CROWD; i++) {
+	for (int i = 0; i < CROWD; i++)
 		if (crowd->fde[i] && crowd->fde[i] != fde)
 			TALLOC_FREE(crowd->fde[i]);
-	}
 }
 
 static void watcher_freed_in_the_batch_is_not_called(void **state)
@@ -226,7 +224,7 @@ static void watcher_freed_in_the_batch_is_not_called(void **state)
 }
 
 static void disable_others(
-        struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *arg)
+	struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *arg)
 {
 	struct crowd *crowd = arg;
 
@@ -284,7 +282,7 @@ static void nested_loops_in_a_batch_serve_each_once(void **state)
 }
 
 static void free_in_nested(
-        struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *arg)
+	struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *arg)
 {
 	struct crowd *crowd = arg;
 
@@ -308,7 +306,7 @@ static void watchers_freed_in_a_nested_loop_are_not_called_by_the_outer(void **s
 }
 
 static void replace_others(
-        struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *arg)
+	struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *arg)
 {
 	struct crowd *crowd = arg;
 
@@ -327,7 +325,7 @@ static void replace_others(
 		close(fds[0]);
 		crowd->out[i] = fds[1];
 		crowd->fde[i] = talev_add_fd(
-		        ev, test_root(), crowd->in[i], TALEV_FD_READ, replace_others, crowd);
+			ev, test_root(), crowd->in[i], TALEV_FD_READ, replace_others, crowd);
 		assert_non_null(crowd->fde[i]);
 	}
 }
@@ -353,15 +351,15 @@ static void number_reused_in_the_batch_is_not_told_of_the_old_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        TEST(each_ready_descriptor_is_told_once),
-	        TEST(blocking_descriptor_is_not_told_of_what_another_handler_used_up),
-	        TEST(watchers_of_one_blocking_descriptor_share_a_byte),
-	        TEST(duplicates_of_one_blocking_descriptor_share_a_byte),
-	        TEST(watcher_freed_in_the_batch_is_not_called),
-	        TEST(watcher_disabled_in_the_batch_is_told_when_it_is_enabled),
-	        TEST(nested_loops_in_a_batch_serve_each_once),
-	        TEST(watchers_freed_in_a_nested_loop_are_not_called_by_the_outer),
-	        TEST(number_reused_in_the_batch_is_not_told_of_the_old_file),
+		TEST(each_ready_descriptor_is_told_once),
+		TEST(blocking_descriptor_is_not_told_of_what_another_handler_used_up),
+		TEST(watchers_of_one_blocking_descriptor_share_a_byte),
+		TEST(duplicates_of_one_blocking_descriptor_share_a_byte),
+		TEST(watcher_freed_in_the_batch_is_not_called),
+		TEST(watcher_disabled_in_the_batch_is_told_when_it_is_enabled),
+		TEST(nested_loops_in_a_batch_serve_each_once),
+		TEST(watchers_freed_in_a_nested_loop_are_not_called_by_the_outer),
+		TEST(number_reused_in_the_batch_is_not_told_of_the_old_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

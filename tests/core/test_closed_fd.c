@@ -14,7 +14,7 @@ struct closed {
 };
 
 static void mistaken_handler(
-        struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *arg)
+	struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *arg)
 {
 	struct closed *closed = arg;
 
@@ -85,7 +85,7 @@ static struct talev_fd *set_up(struct closed *closed, TALLOC_CTX *mem_ctx)
 	closed->ev = test_context(mem_ctx);
 	test_pipe(closed->fds);
 	fde = talev_add_fd(
-	        closed->ev, mem_ctx, closed->fds[0], TALEV_FD_READ, mistaken_handler, closed);
+		closed->ev, mem_ctx, closed->fds[0], TALEV_FD_READ, mistaken_handler, closed);
 	assert_non_null(fde);
 	assert_not_busy(closed);
 	assert_string_equal(test_log_text(), "");
@@ -149,7 +149,7 @@ static void number_reused_by_another_watcher_works_for_that(void **state)
 	assert_int_equal(dup3(fds[0], closed.fds[0], O_CLOEXEC), closed.fds[0]);
 	close(fds[0]);
 	other = talev_add_fd(
-	        closed.ev, *state, closed.fds[0], TALEV_FD_READ, other_handler, &closed);
+		closed.ev, *state, closed.fds[0], TALEV_FD_READ, other_handler, &closed);
 	assert_non_null(other);
 	assert_not_busy(&closed);
 	test_poke(fds[1]);
@@ -181,7 +181,7 @@ static void number_reused_by_another_file_is_free_for_a_new_watcher(void **state
 	if (strcmp(test_backend(), "epoll") == 0)
 		assert_reported(); /* poll(2) knows numbers only, and cannot tell */
 	other = talev_add_fd(
-	        closed.ev, *state, closed.fds[0], TALEV_FD_READ, other_handler, &closed);
+		closed.ev, *state, closed.fds[0], TALEV_FD_READ, other_handler, &closed);
 	test_poke(fds[1]);
 	assert_not_busy(&closed);
 	assert_int_equal(closed.other_calls, 1);
@@ -223,7 +223,7 @@ static void duplicate_left_behind_then_a_new_watcher_of_the_number(void **state)
 	close(fds[0]);
 	talloc_free(fde);
 	other = talev_add_fd(
-	        closed.ev, *state, closed.fds[0], TALEV_FD_READ, other_handler, &closed);
+		closed.ev, *state, closed.fds[0], TALEV_FD_READ, other_handler, &closed);
 	assert_non_null(other);
 	assert_not_busy(&closed);
 	assert_int_equal(closed.other_calls, 0);
@@ -238,7 +238,7 @@ static void duplicate_left_behind_then_a_new_watcher_of_the_number(void **state)
 }
 
 static void free_right_order(
-        struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *arg)
+	struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *arg)
 {
 	struct closed *closed = arg;
 
@@ -259,7 +259,7 @@ static void freeing_first_is_not_reported(void **state)
 	for (int i = 0; i < 10; i++) {
 		test_pipe(closed.fds);
 		fde = talev_add_fd(
-		        closed.ev, *state, closed.fds[0], TALEV_FD_READ, free_right_order, &closed);
+			closed.ev, *state, closed.fds[0], TALEV_FD_READ, free_right_order, &closed);
 		if (i % 2 == 0) {
 			test_poke(closed.fds[1]);
 			assert_ok(test_run(closed.ev));
@@ -277,14 +277,14 @@ static void freeing_first_is_not_reported(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        TEST(closing_first_is_reported),
-	        TEST(closing_first_is_reported_when_the_interest_changes),
-	        TEST(auto_close_of_a_closed_descriptor_hurts_nobody),
-	        TEST(number_reused_by_another_watcher_works_for_that),
-	        TEST(number_reused_by_another_file_is_free_for_a_new_watcher),
-	        TEST(duplicate_left_behind_is_no_busy_loop),
-	        TEST(duplicate_left_behind_then_a_new_watcher_of_the_number),
-	        TEST(freeing_first_is_not_reported),
+		TEST(closing_first_is_reported),
+		TEST(closing_first_is_reported_when_the_interest_changes),
+		TEST(auto_close_of_a_closed_descriptor_hurts_nobody),
+		TEST(number_reused_by_another_watcher_works_for_that),
+		TEST(number_reused_by_another_file_is_free_for_a_new_watcher),
+		TEST(duplicate_left_behind_is_no_busy_loop),
+		TEST(duplicate_left_behind_then_a_new_watcher_of_the_number),
+		TEST(freeing_first_is_not_reported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,6 +155,23 @@ static void finalizer_makes_it_readable(void **state)
 	assert_int_equal(finalized, 1);
 }
 
+static void freed_source_with_a_finalizer_makes_it_readable(void **state)
+{
+	int fd;
+	struct talev_context *ev = guest(*state, &fd);
+	struct thing *thing = kind_add(kind_of_test(), ev, *state, NULL, NULL);
+
+	assert_ok(talev_source_set_finalizer(thing->source, 0, count_finalizer, thing));
+	if (thing->kind == KIND_IMMEDIATE)
+		assert_ok(talev_cancel_immediate(thing->source));
+	settle(ev, fd);
+	talloc_free(thing->source);
+	assert_true(readable(fd, 1000));
+	settle(ev, fd);
+	assert_int_equal(thing->finalized, 1);
+	assert_false(readable(fd, 0));
+}
+
 static void fire_other(struct thing *thing)
 {
 	kind_fire(thing->arg);
@@ -216,14 +233,15 @@ static void talev_context_may_be_the_host(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        TEST(guest_with_nothing_ready_is_quiet),
-	        EACH_KIND(each_kind_makes_it_readable),
-	        EACH_KIND(source_that_was_ready_before_get_fd_makes_it_readable),
-	        TEST(timer_ends_the_wait_of_the_host),
-	        TEST(change_of_interest_reaches_the_host),
-	        TEST(finalizer_makes_it_readable),
-	        EACH_KIND(what_a_handler_makes_ready_is_not_forgotten),
-	        EACH_KIND(talev_context_may_be_the_host),
+		TEST(guest_with_nothing_ready_is_quiet),
+		EACH_KIND(each_kind_makes_it_readable),
+		EACH_KIND(source_that_was_ready_before_get_fd_makes_it_readable),
+		TEST(timer_ends_the_wait_of_the_host),
+		TEST(change_of_interest_reaches_the_host),
+		TEST(finalizer_makes_it_readable),
+		EACH_KIND(freed_source_with_a_finalizer_makes_it_readable),
+		EACH_KIND(what_a_handler_makes_ready_is_not_forgotten),
+		EACH_KIND(talev_context_may_be_the_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,9 +83,9 @@ static void go_on(void *arg)
 	struct thing *thing = arg;
 	struct thing *own[KINDS];
 
-	for (int i = 0; i < KINDS; i++)
+	for (int i = 0; i < kinds_here(); i++)
 		own[i] = kind_add((enum kind)i, thing->ev, test_root(), NULL, NULL);
-	for (int i = 0; i < KINDS; i++)
+	for (int i = 0; i < kinds_here(); i++)
 		assert_works(own[i]);
 	/* What it inherited works, too, except the children of its parent. */
 	if (thing->kind != KIND_CHILD)
@@ -110,9 +110,9 @@ static void re_initialise(void *arg)
 	assert_ok(talev_re_initialise(thing->ev));
 	assert_false(talev_have_events(thing->ev));
 	assert_errno(talev_loop_once(thing->ev), ENOENT);
-	for (int i = 0; i < KINDS; i++)
+	for (int i = 0; i < kinds_here(); i++)
 		own[i] = kind_add((enum kind)i, thing->ev, test_root(), NULL, NULL);
-	for (int i = 0; i < KINDS; i++)
+	for (int i = 0; i < kinds_here(); i++)
 		assert_works(own[i]);
 	assert_int_equal(thing->calls, 0);
 	talloc_free(thing->source);
@@ -189,15 +189,15 @@ static void child_forked_in_a_handler_frees_everything(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        EACH_KIND(child_that_frees_everything_leaves_the_parent_alone),
-	        EACH_KIND(child_that_frees_the_context_leaves_a_running_parent_alone),
-	        TEST(interest_of_the_child_is_its_own),
-	        EACH_KIND(child_goes_on_using_the_context),
-	        EACH_KIND(child_re_initialises_and_begins_anew),
-	        EACH_KIND(re_initialise_without_fork_begins_anew_too),
-	        TEST(signal_of_the_child_is_no_signal_of_the_parent),
-	        TEST(grandchild_goes_on_too),
-	        EACH_KIND(child_forked_in_a_handler_frees_everything),
+		EACH_KIND(child_that_frees_everything_leaves_the_parent_alone),
+		EACH_KIND(child_that_frees_the_context_leaves_a_running_parent_alone),
+		TEST(interest_of_the_child_is_its_own),
+		EACH_KIND(child_goes_on_using_the_context),
+		EACH_KIND(child_re_initialises_and_begins_anew),
+		EACH_KIND(re_initialise_without_fork_begins_anew_too),
+		TEST(signal_of_the_child_is_no_signal_of_the_parent),
+		TEST(grandchild_goes_on_too),
+		EACH_KIND(child_forked_in_a_handler_frees_everything),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,7 +112,7 @@ static void hot_immediate(struct talev_context *ev, struct talev_immediate *im, 
 }
 
 static void zero_timer(
-        struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *arg)
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *arg)
 {
 	struct hot *hot = arg;
 
@@ -133,7 +133,7 @@ static void hot_fd(struct thing *thing)
 }
 
 static void later_timer(
-        struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *arg)
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *arg)
 {
 	struct hot *hot = arg;
 
@@ -495,27 +495,27 @@ static void sources_that_are_not_armed_do_not_count(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        TEST(once_does_signals_then_an_immediate_then_a_timer_then_a_descriptor),
-	        TEST(wait_has_the_same_order),
-	        TEST(once_does_one_unit),
-	        TEST(urgent_kinds_go_before_the_next_descriptor),
-	        TEST(hot_immediate_and_zero_timer_starve_nothing),
-	        TEST(hot_immediate_leaves_a_share_to_each_class),
-	        TEST(strict_mode_starves),
-	        TEST(strict_wait_starves_too),
-	        TEST(break_ends_the_loop_after_the_handler),
-	        TEST(break_before_a_loop_is_kept_for_it),
-	        TEST(break_ends_all_nested_loops),
-	        EACH_KIND(nesting_is_refused_and_the_loop_goes_on),
-	        TEST(nesting_in_a_finalizer_is_refused_too),
-	        EACH_KIND(allowed_nesting_runs_other_handlers),
-	        EACH_KIND(loop_of_another_context_is_no_nesting),
-	        TEST(until_asks_before_each_turn),
-	        TEST(until_says_when_nothing_is_left),
-	        TEST(once_and_nowait_say_that_nothing_is_left),
-	        EACH_KIND(nowait_says_that_nothing_is_ready),
-	        EACH_KIND(have_events_counts_what_could_happen),
-	        TEST(sources_that_are_not_armed_do_not_count),
+		TEST(once_does_signals_then_an_immediate_then_a_timer_then_a_descriptor),
+		TEST(wait_has_the_same_order),
+		TEST(once_does_one_unit),
+		TEST(urgent_kinds_go_before_the_next_descriptor),
+		TEST(hot_immediate_and_zero_timer_starve_nothing),
+		TEST(hot_immediate_leaves_a_share_to_each_class),
+		TEST(strict_mode_starves),
+		TEST(strict_wait_starves_too),
+		TEST(break_ends_the_loop_after_the_handler),
+		TEST(break_before_a_loop_is_kept_for_it),
+		TEST(break_ends_all_nested_loops),
+		EACH_KIND(nesting_is_refused_and_the_loop_goes_on),
+		TEST(nesting_in_a_finalizer_is_refused_too),
+		EACH_KIND(allowed_nesting_runs_other_handlers),
+		EACH_KIND(loop_of_another_context_is_no_nesting),
+		TEST(until_asks_before_each_turn),
+		TEST(until_says_when_nothing_is_left),
+		TEST(once_and_nowait_say_that_nothing_is_left),
+		EACH_KIND(nowait_says_that_nothing_is_ready),
+		EACH_KIND(have_events_counts_what_could_happen),
+		TEST(sources_that_are_not_armed_do_not_count),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

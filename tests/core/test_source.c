@@ -138,7 +138,7 @@ static void wrong_contexts_are_refused(void **state)
 	struct talev_context *ev = test_context(*state);
 	struct thing *thing = kind_add(kind_of_test(), ev, *state, NULL, NULL);
 	struct talev_context *wrong[] = {
-	        NULL, (void *)talloc_strdup(*state, "text"), (void *)thing->source};
+		NULL, (void *)talloc_strdup(*state, "text"), (void *)thing->source};
 
 	for (int i = 0; i < 3; i++) {
 		assert_errno(talev_loop_once(wrong[i]), EINVAL);
@@ -151,14 +151,14 @@ static void wrong_contexts_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        EACH_KIND(name_is_the_handlers_until_it_has_its_own),
-	        EACH_KIND(name_may_be_made_of_the_old_name),
-	        EACH_KIND(tag_has_64_bits),
-	        EACH_KIND(disabled_source_does_not_run),
-	        EACH_KIND(ready_source_is_disabled_in_time),
-	        EACH_KIND(source_disables_itself_in_its_handler),
-	        TEST(what_is_no_source_is_refused),
-	        EACH_KIND(wrong_contexts_are_refused),
+		EACH_KIND(name_is_the_handlers_until_it_has_its_own),
+		EACH_KIND(name_may_be_made_of_the_old_name),
+		EACH_KIND(tag_has_64_bits),
+		EACH_KIND(disabled_source_does_not_run),
+		EACH_KIND(ready_source_is_disabled_in_time),
+		EACH_KIND(source_disables_itself_in_its_handler),
+		TEST(what_is_no_source_is_refused),
+		EACH_KIND(wrong_contexts_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

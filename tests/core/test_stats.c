@@ -72,7 +72,7 @@ static void time_is_measured_while_it_is_on(void **state)
 }
 
 static void slow_timer(
-        struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *arg)
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *arg)
 {
 	struct thing thing = {.ev = ev};
 
@@ -83,7 +83,7 @@ static void slow_timer(
 }
 
 static void quick_timer(
-        struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *arg)
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *arg)
 {
 	(void)ev;
 	(void)te;
@@ -159,13 +159,13 @@ static void wrong_objects_have_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        TEST(calls_are_counted),
-	        EACH_KIND(time_is_measured_while_it_is_on),
-	        TEST(slow_handler_is_reported_by_name),
-	        TEST(slow_handler_is_reported_by_the_name_that_it_was_given),
-	        EACH_KIND(slow_handler_that_frees_itself_is_reported_too),
-	        TEST(zero_reports_nothing),
-	        TEST(wrong_objects_have_none),
+		TEST(calls_are_counted),
+		EACH_KIND(time_is_measured_while_it_is_on),
+		TEST(slow_handler_is_reported_by_name),
+		TEST(slow_handler_is_reported_by_the_name_that_it_was_given),
+		EACH_KIND(slow_handler_that_frees_itself_is_reported_too),
+		TEST(zero_reports_nothing),
+		TEST(wrong_objects_have_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,53 +3,53 @@
 #include "support/kinds.h"
 
 static const char *const names[] = {
-        [TALEV_TRACE_BEFORE_TURN] = "turn(",
-        [TALEV_TRACE_AFTER_TURN] = ")turn",
-        [TALEV_TRACE_BEFORE_WAIT] = "wait(",
-        [TALEV_TRACE_AFTER_WAIT] = ")wait",
-        [TALEV_TRACE_BEFORE_HANDLER] = "handler(",
-        [TALEV_TRACE_AFTER_HANDLER] = ")handler",
-        [TALEV_TRACE_ATTACH] = "attach",
-        [TALEV_TRACE_DETACH] = "detach",
+	[TALEV_TRACE_BEFORE_TURN] = "turn(",
+	[TALEV_TRACE_AFTER_TURN] = ")turn",
+	[TALEV_TRACE_BEFORE_WAIT] = "wait(",
+	[TALEV_TRACE_AFTER_WAIT] = ")wait",
+	[TALEV_TRACE_BEFORE_HANDLER] = "handler(",
+	[TALEV_TRACE_AFTER_HANDLER] = ")handler",
+	[TALEV_TRACE_ATTACH] = "attach",
+	[TALEV_TRACE_DETACH] = "detach",
 };
 
 struct watch {
 	struct talev_context *ev;
 	void *source; /* of the last point that has one */
-	int open[4];
 	int depth;
 };
 
-static void trace(
-        struct talev_context *ev, enum talev_trace_point point, void *source, void *private_data)
-{
-	struct watch *watch = private_data;
+/* The context is traced until it is freed, which is after the test. */
+static struct watch watch;
 
-	assert_ptr_equal(ev, watch->ev);
+static void trace(
+	struct talev_context *ev, enum talev_trace_point point, void *source, void *private_data)
+{
+	assert_ptr_equal(private_data, &watch);
+	assert_ptr_equal(ev, watch.ev);
 	test_note("%s", names[point]);
 	if (source) {
-		watch->source = source;
+		watch.source = source;
 		assert_non_null(talev_source_get_name(source));
 		assert_non_null(talev_source_get_location(source));
 		(void)talev_source_get_tag(source);
 	}
 	if (point <= TALEV_TRACE_AFTER_HANDLER)
-		watch->depth += point % 2 == 0 ? 1 : -1;
-	assert_true(watch->depth >= 0);
+		watch.depth += point % 2 == 0 ? 1 : -1;
+	assert_true(watch.depth >= 0);
 }
 
-static struct talev_context *traced(TALLOC_CTX *mem_ctx, struct watch *watch)
+static struct talev_context *traced(TALLOC_CTX *mem_ctx)
 {
-	memset(watch, 0, sizeof(*watch));
-	watch->ev = test_context(mem_ctx);
-	talev_context_set_trace(watch->ev, trace, watch);
-	return watch->ev;
+	memset(&watch, 0, sizeof(watch));
+	watch.ev = test_context(mem_ctx);
+	talev_context_set_trace(watch.ev, trace, &watch);
+	return watch.ev;
 }
 
 static void source_is_attached_and_detached(void **state)
 {
-	struct watch watch;
-	struct talev_context *ev = traced(*state, &watch);
+	struct talev_context *ev = traced(*state);
 	struct thing *thing = kind_add(kind_of_test(), ev, *state, NULL, NULL);
 
 	assert_notes("attach");
@@ -60,8 +60,7 @@ static void source_is_attached_and_detached(void **state)
 
 static void turn_has_the_handler_in_it(void **state)
 {
-	struct watch watch;
-	struct talev_context *ev = traced(*state, &watch);
+	struct talev_context *ev = traced(*state);
 	struct thing *thing = kind_add(kind_of_test(), ev, *state, NULL, NULL);
 	bool waits = thing->kind == KIND_FD || thing->kind == KIND_CHILD;
 
@@ -78,8 +77,7 @@ static void turn_has_the_handler_in_it(void **state)
 
 static void descriptor_is_told_after_the_wait(void **state)
 {
-	struct watch watch;
-	struct talev_context *ev = traced(*state, &watch);
+	struct talev_context *ev = traced(*state);
 	struct thing *thing = kind_add(KIND_FD, ev, *state, NULL, NULL);
 
 	kind_fire(thing);
@@ -90,8 +88,7 @@ static void descriptor_is_told_after_the_wait(void **state)
 
 static void timer_needs_no_wait(void **state)
 {
-	struct watch watch;
-	struct talev_context *ev = traced(*state, &watch);
+	struct talev_context *ev = traced(*state);
 	struct thing *thing = kind_add(KIND_TIMER, ev, *state, NULL, NULL);
 
 	kind_fire(thing);
@@ -103,8 +100,7 @@ static void timer_needs_no_wait(void **state)
 
 static void nothing_ready_is_a_turn_with_a_wait(void **state)
 {
-	struct watch watch;
-	struct talev_context *ev = traced(*state, &watch);
+	struct talev_context *ev = traced(*state);
 
 	kind_add(KIND_FD, ev, *state, NULL, NULL);
 	test_forget_notes();
@@ -118,7 +114,7 @@ static void free_self(struct thing *thing)
 }
 
 static void after_handler(
-        struct talev_context *ev, enum talev_trace_point point, void *source, void *private_data)
+	struct talev_context *ev, enum talev_trace_point point, void *source, void *private_data)
 {
 	bool *there = private_data;
 
@@ -150,8 +146,7 @@ static void nest(struct thing *thing)
 
 static void nested_turns_are_in_the_handler(void **state)
 {
-	struct watch watch;
-	struct talev_context *ev = traced(*state, &watch);
+	struct talev_context *ev = traced(*state);
 	struct thing *inner = kind_add(KIND_FD, ev, *state, NULL, NULL);
 	struct thing *thing = kind_add(KIND_FD, ev, *state, nest, inner);
 
@@ -160,8 +155,8 @@ static void nested_turns_are_in_the_handler(void **state)
 	test_forget_notes();
 	assert_ok(test_once(ev));
 	assert_notes("turn( wait( )wait handler( "
-	             "turn( wait( )wait handler( )handler )turn "
-	             ")handler )turn");
+		     "turn( wait( )wait handler( )handler )turn "
+		     ")handler )turn");
 }
 
 static void free_context(struct thing *thing)
@@ -171,8 +166,7 @@ static void free_context(struct thing *thing)
 
 static void freed_context_is_traced_no_more(void **state)
 {
-	struct watch watch;
-	struct talev_context *ev = traced(*state, &watch);
+	struct talev_context *ev = traced(*state);
 	struct thing *thing = kind_add(kind_of_test(), ev, *state, free_context, NULL);
 
 	kind_fire(thing);
@@ -184,8 +178,7 @@ static void freed_context_is_traced_no_more(void **state)
 
 static void null_takes_the_trace_away(void **state)
 {
-	struct watch watch;
-	struct talev_context *ev = traced(*state, &watch);
+	struct talev_context *ev = traced(*state);
 	struct thing *thing;
 
 	talev_context_set_trace(ev, NULL, NULL);
@@ -199,15 +192,15 @@ static void null_takes_the_trace_away(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        EACH_KIND(source_is_attached_and_detached),
-	        EACH_KIND(turn_has_the_handler_in_it),
-	        TEST(descriptor_is_told_after_the_wait),
-	        TEST(timer_needs_no_wait),
-	        TEST(nothing_ready_is_a_turn_with_a_wait),
-	        EACH_KIND(freed_source_is_null_after_its_handler),
-	        TEST(nested_turns_are_in_the_handler),
-	        EACH_KIND(freed_context_is_traced_no_more),
-	        EACH_KIND(null_takes_the_trace_away),
+		EACH_KIND(source_is_attached_and_detached),
+		EACH_KIND(turn_has_the_handler_in_it),
+		TEST(descriptor_is_told_after_the_wait),
+		TEST(timer_needs_no_wait),
+		TEST(nothing_ready_is_a_turn_with_a_wait),
+		EACH_KIND(freed_source_is_null_after_its_handler),
+		TEST(nested_turns_are_in_the_handler),
+		EACH_KIND(freed_context_is_traced_no_more),
+		EACH_KIND(null_takes_the_trace_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

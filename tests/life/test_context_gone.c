@@ -83,6 +83,7 @@ static struct thing *watched(struct scene *scene, TALLOC_CTX *mem_ctx, void (*fn
 
 static void freed_in_the_handler_of_its_child(void **state)
 {
+	(void)kind_of_test(); /* skips before anything is there */
 	for (size_t i = 0; i < LOOPS; i++) {
 		struct scene scene;
 		struct thing *thing;
@@ -99,6 +100,7 @@ static void freed_in_the_handler_of_its_child(void **state)
 
 static void freed_in_the_handler_of_an_object_elsewhere(void **state)
 {
+	(void)kind_of_test(); /* skips before anything is there */
 	for (size_t i = 0; i < LOOPS; i++) {
 		struct scene scene;
 		struct thing *thing, *other;
@@ -157,6 +159,7 @@ static void finalized_in_a_handler_with_the_tree_it_is_in(void **state)
 {
 	static const unsigned flags[] = {0, TALEV_FINALIZE_NOW, TALEV_FINALIZE_AFTER_FREE};
 
+	(void)kind_of_test(); /* skips before anything is there */
 	for (size_t i = 0; i < LOOPS; i++) {
 		for (size_t j = 0; j < 3; j++) {
 			struct scene scene = {.flags = flags[j]};
@@ -165,7 +168,7 @@ static void finalized_in_a_handler_with_the_tree_it_is_in(void **state)
 			scene.tree = talloc_new(*state);
 			scene.ev = test_context(talloc_new(scene.tree));
 			assert_ok(
-			        talev_source_set_finalizer(scene.ev, 0, context_finalizer, &scene));
+				talev_source_set_finalizer(scene.ev, 0, context_finalizer, &scene));
 			thing = watched(&scene, talloc_new(scene.tree), finalize_scene);
 			kind_fire(thing);
 			assert_errno(loops[i](&scene), ESHUTDOWN);
@@ -181,6 +184,7 @@ static void finalized_in_a_handler_by_itself(void **state)
 	struct scene scene = {0};
 	struct thing *thing;
 
+	(void)kind_of_test(); /* skips before anything is there */
 	scene.ev = test_context(*state);
 	scene.tree = scene.ev;
 	assert_ok(talev_source_set_finalizer(scene.ev, 0, context_finalizer, &scene));
@@ -198,6 +202,7 @@ static void finalized_now_outside_of_handlers(void **state)
 	struct scene scene = {.handler = true};
 	struct thing *thing;
 
+	(void)kind_of_test(); /* skips before anything is there */
 	scene.tree = talloc_new(*state);
 	scene.ev = test_context(scene.tree);
 	assert_ok(talev_source_set_finalizer(scene.ev, 0, context_finalizer, &scene));
@@ -215,6 +220,7 @@ static void finalized_outside_of_handlers_ends_in_the_next_turn(void **state)
 	struct scene scene = {.handler = true};
 	struct thing *thing;
 
+	(void)kind_of_test(); /* skips before anything is there */
 	scene.tree = talloc_new(*state);
 	scene.ev = test_context(scene.tree);
 	assert_ok(talev_source_set_finalizer(scene.ev, 0, context_finalizer, &scene));
@@ -225,6 +231,33 @@ static void finalized_outside_of_handlers_ends_in_the_next_turn(void **state)
 	assert_errno(talev_loop_once(scene.ev), ESHUTDOWN);
 	assert_int_equal(scene.trees, 1);
 	assert_int_equal(scene.contexts, 1);
+	assert_int_equal(thing->finalized, 1);
+}
+
+static void free_context_beside(struct thing *thing)
+{
+	struct thing *other = thing->arg;
+
+	talloc_free(thing->ev);
+	assert_int_equal(other->finalized, 0);
+	assert_int_equal(thing->finalized, 0);
+}
+
+/* The handler may still use what the finalizers of the others are going to free. */
+static void finalizers_of_all_objects_wait_for_the_handler_that_freed_the_context(void **state)
+{
+	struct talev_context *ev = test_context(*state);
+	struct thing *other = kind_add(kind_of_test(), ev, *state, NULL, NULL);
+	struct thing *thing = kind_add(KIND_TIMER, ev, *state, free_context_beside, other);
+
+	(void)kind_of_test(); /* skips before anything is there */
+	assert_ok(talev_source_set_finalizer(thing->source, 0, count_finalizer, thing));
+	assert_ok(talev_source_set_finalizer(other->source, 0, count_finalizer, other));
+	if (other->kind == KIND_IMMEDIATE)
+		assert_ok(talev_cancel_immediate(other->source));
+	kind_fire(thing);
+	assert_errno(test_run(ev), ESHUTDOWN);
+	assert_int_equal(other->finalized, 1);
 	assert_int_equal(thing->finalized, 1);
 }
 
@@ -254,6 +287,7 @@ static void freed_in_the_loop_of_another_context(void **state)
 	struct scene scene;
 	struct thing *thing;
 
+	(void)kind_of_test(); /* skips before anything is there */
 	set_up(&scene, *state);
 	thing = watched(&scene, *state, run_other);
 	kind_fire(thing);
@@ -284,6 +318,7 @@ static void freed_by_the_question_of_loop_until(void **state)
 	struct thing *thing;
 	int contexts = 0;
 
+	(void)kind_of_test(); /* skips before anything is there */
 	scene.ev = test_context(*state);
 	assert_ok(talev_source_set_finalizer(scene.ev, 0, context_finalizer_anywhere, &contexts));
 	thing = watched(&scene, *state, NULL);
@@ -330,15 +365,16 @@ static void freed_by_a_close_function_in_a_handler(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        EACH_KIND(freed_in_the_handler_of_its_child),
-	        EACH_KIND(freed_in_the_handler_of_an_object_elsewhere),
-	        EACH_KIND(finalized_in_a_handler_with_the_tree_it_is_in),
-	        EACH_KIND(finalized_in_a_handler_by_itself),
-	        EACH_KIND(finalized_now_outside_of_handlers),
-	        EACH_KIND(finalized_outside_of_handlers_ends_in_the_next_turn),
-	        EACH_KIND(freed_in_the_loop_of_another_context),
-	        EACH_KIND(freed_by_the_question_of_loop_until),
-	        TEST(freed_by_a_close_function_in_a_handler),
+		EACH_KIND(freed_in_the_handler_of_its_child),
+		EACH_KIND(freed_in_the_handler_of_an_object_elsewhere),
+		EACH_KIND(finalized_in_a_handler_with_the_tree_it_is_in),
+		EACH_KIND(finalized_in_a_handler_by_itself),
+		EACH_KIND(finalized_now_outside_of_handlers),
+		EACH_KIND(finalized_outside_of_handlers_ends_in_the_next_turn),
+		EACH_KIND(finalizers_of_all_objects_wait_for_the_handler_that_freed_the_context),
+		EACH_KIND(freed_in_the_loop_of_another_context),
+		EACH_KIND(freed_by_the_question_of_loop_until),
+		TEST(freed_by_a_close_function_in_a_handler),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

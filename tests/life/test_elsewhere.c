@@ -14,7 +14,7 @@ static void note(struct talev_context *ev, void *arg)
 #define NOTE(text) ((void *)(uintptr_t)(text))
 
 static void finalize_signal(struct talev_context *ev, struct talev_signal *se, int signum,
-        int count, const void *siginfo, void *arg)
+	int count, const void *siginfo, void *arg)
 {
 	(void)signum;
 	(void)count;
@@ -28,7 +28,7 @@ static void finalizing_a_running_signal_does_not_wait_for_it(void **state)
 	struct talev_context *ev = test_context(*state);
 
 	assert_non_null(
-	        talev_add_signal(ev, *state, SIGUSR1, 0, finalize_signal, NOTE("finalized")));
+		talev_add_signal(ev, *state, SIGUSR1, 0, finalize_signal, NOTE("finalized")));
 	raise(SIGUSR1);
 	assert_ok(test_run(ev));
 	assert_notes("returned finalized");
@@ -41,7 +41,7 @@ struct crowd {
 };
 
 static void free_victim(struct talev_context *ev, struct talev_signal *se, int signum, int count,
-        const void *siginfo, void *arg)
+	const void *siginfo, void *arg)
 {
 	struct crowd *crowd = arg;
 
@@ -71,7 +71,7 @@ static void freeing_other_signal_watchers_of_the_number_in_a_handler(void **stat
 
 			for (int i = 0; i < 3; i++) {
 				crowd.se[i] = talev_add_signal(
-				        ev, *state, SIGUSR1, flags, free_victim, &crowd);
+					ev, *state, SIGUSR1, flags, free_victim, &crowd);
 				assert_non_null(crowd.se[i]);
 			}
 			raise(SIGUSR1);
@@ -85,7 +85,7 @@ static void freeing_other_signal_watchers_of_the_number_in_a_handler(void **stat
 }
 
 static void free_one(struct talev_context *ev, struct talev_signal *se, int signum, int count,
-        const void *siginfo, void *arg)
+	const void *siginfo, void *arg)
 {
 	struct crowd *crowd = arg;
 
@@ -119,7 +119,7 @@ static void freed_signal_watcher_of_the_same_number_is_not_called(void **state)
 }
 
 static void move_itself(
-        struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *arg)
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *arg)
 {
 	int *calls = arg;
 
@@ -285,7 +285,7 @@ static void goodbye_is_said_once_after_fork(void **state)
 
 	test_pipe(fds);
 	assert_ok(talev_finalize(
-	        ev, talloc_new(*state), TALEV_FINALIZE_NOT_IN_CHILD, say_goodbye, &fds[1]));
+		ev, talloc_new(*state), TALEV_FINALIZE_NOT_IN_CHILD, say_goodbye, &fds[1]));
 	assert_int_equal(test_in_child(child_runs_it_too, ev), 0);
 	assert_int_equal(test_drain(fds[0]), 0);
 	assert_ok(test_run(ev));
@@ -317,16 +317,16 @@ static void breaking_the_loop_leaves_no_finalizer_behind(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        TEST(finalizing_a_running_signal_does_not_wait_for_it),
-	        TEST(freeing_other_signal_watchers_of_the_number_in_a_handler),
-	        TEST(freed_signal_watcher_of_the_same_number_is_not_called),
-	        TEST(moving_a_timer_inside_its_own_handler),
-	        EACH_KIND(freeing_the_context_in_a_handler),
-	        TEST(handler_frees_its_own_watch_and_closes_the_descriptor),
-	        TEST(session_is_freed_under_the_handler_of_its_socket),
-	        TEST(peer_sees_the_end_when_the_connection_is_freed),
-	        TEST(goodbye_is_said_once_after_fork),
-	        EACH_KIND(breaking_the_loop_leaves_no_finalizer_behind),
+		TEST(finalizing_a_running_signal_does_not_wait_for_it),
+		TEST(freeing_other_signal_watchers_of_the_number_in_a_handler),
+		TEST(freed_signal_watcher_of_the_same_number_is_not_called),
+		TEST(moving_a_timer_inside_its_own_handler),
+		EACH_KIND(freeing_the_context_in_a_handler),
+		TEST(handler_frees_its_own_watch_and_closes_the_descriptor),
+		TEST(session_is_freed_under_the_handler_of_its_socket),
+		TEST(peer_sees_the_end_when_the_connection_is_freed),
+		TEST(goodbye_is_said_once_after_fork),
+		EACH_KIND(breaking_the_loop_leaves_no_finalizer_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,9 +25,9 @@ static void set_up(struct family *family, TALLOC_CTX *mem_ctx)
 	family->memory = kind_add(kind_of_test(), family->ev, family->tree, NULL, NULL);
 	family->outside = kind_add(kind_of_test(), family->ev, family->tree, NULL, NULL);
 	assert_ok(talev_source_set_finalizer(
-	        family->memory->source, 0, count_finalizer, family->memory));
+		family->memory->source, 0, count_finalizer, family->memory));
 	assert_ok(talev_source_set_finalizer(family->outside->source, TALEV_FINALIZE_NOT_IN_CHILD,
-	        count_finalizer, family->outside));
+		count_finalizer, family->outside));
 }
 
 static void re_initialise_in_child(void *arg)
@@ -100,7 +100,7 @@ static void finalize_in_child(void *arg)
 	assert_int_equal(family->outside->finalized, 0);
 	/* What this process asks for itself is no inheritance. */
 	assert_ok(
-	        talev_finalize(family->ev, other, TALEV_FINALIZE_NOT_IN_CHILD, tree_done, &hidden));
+		talev_finalize(family->ev, other, TALEV_FINALIZE_NOT_IN_CHILD, tree_done, &hidden));
 	assert_ok(test_run(family->ev));
 	assert_int_equal(hidden, 1);
 }
@@ -142,7 +142,7 @@ static void pending_trees_are_finalized_in_both(void **state)
 		asked.ev = test_context(*state);
 		assert_ok(talev_finalize(asked.ev, talloc_new(*state), 0, tree_done, &asked.both));
 		assert_ok(talev_finalize(asked.ev, talloc_new(*state), TALEV_FINALIZE_NOT_IN_CHILD,
-		        tree_done, &asked.outside));
+			tree_done, &asked.outside));
 		assert_int_equal(test_in_child(pending_in_child, &asked), 0);
 		assert_int_equal(asked.both, 0);
 		assert_ok(test_run(asked.ev));
@@ -202,11 +202,11 @@ static void close_functions_are_not_called_by_re_initialise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        EACH_KIND(re_initialise_in_the_child_finalizes_memory_only),
-	        EACH_KIND(freeing_in_the_child_finalizes_memory_only),
-	        EACH_KIND(finalizing_in_the_child_finalizes_memory_only),
-	        TEST(pending_trees_are_finalized_in_both),
-	        TEST(close_functions_are_not_called_by_re_initialise),
+		EACH_KIND(re_initialise_in_the_child_finalizes_memory_only),
+		EACH_KIND(freeing_in_the_child_finalizes_memory_only),
+		EACH_KIND(finalizing_in_the_child_finalizes_memory_only),
+		TEST(pending_trees_are_finalized_in_both),
+		TEST(close_functions_are_not_called_by_re_initialise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

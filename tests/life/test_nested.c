@@ -98,12 +98,12 @@ static void run_level(struct tower *tower, unsigned level)
 	floor->tower = tower;
 	floor->parent = talloc_new(test_root());
 	floor->self = kind_add(
-	        kind_of_test(), tower->ev, talloc_new(floor->parent), tower->handler, floor);
+		kind_of_test(), tower->ev, talloc_new(floor->parent), tower->handler, floor);
 	floor->sibling = kind_add(KIND_TIMER, tower->ev, floor->parent, NULL, NULL);
 	floor->memory = talloc_strdup(floor->self->source, "memory of the connection");
 	assert_ok(talev_source_set_finalizer(floor->self->source, 0, count_finalizer, floor->self));
 	assert_ok(talev_source_set_finalizer(
-	        floor->sibling->source, 0, count_finalizer, floor->sibling));
+		floor->sibling->source, 0, count_finalizer, floor->sibling));
 	kind_fire(floor->self);
 	while (floor->self->calls == 0 && !tower->gone) {
 		int ret = test_once(tower->ev);
@@ -130,7 +130,7 @@ static void free_floors(struct tower *tower)
 static void build_tower(enum target target, enum way way, bool first, unsigned at)
 {
 	struct tower tower = {
-	        .handler = handler, .target = target, .way = way, .first = first, .at = at};
+		.handler = handler, .target = target, .way = way, .first = first, .at = at};
 
 	tower.ev = test_context(test_root());
 	talev_loop_allow_nesting(tower.ev);
@@ -202,7 +202,7 @@ static void free_all_parents(struct thing *thing)
 	} else {
 		for (unsigned i = 0; i < LEVELS; i++)
 			assert_ok(talev_finalize(tower->ev, tower->floors[i].parent,
-			        TALEV_FINALIZE_NOW, tree_done, tower));
+				TALEV_FINALIZE_NOW, tree_done, tower));
 		/* Whatever the loop does now, the handlers above are still running. */
 		while (talev_loop_nowait(tower->ev) == 0)
 			;
@@ -233,11 +233,11 @@ static void deepest_handler_finalizes_all_connections_above(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        EACH_KIND(handlers_free_themselves_at_ten_levels),
-	        EACH_KIND(handlers_free_their_siblings_at_ten_levels),
-	        EACH_KIND(handlers_free_their_parents_at_ten_levels),
-	        EACH_KIND(handler_frees_the_context_at_any_level),
-	        EACH_KIND(deepest_handler_finalizes_all_connections_above),
+		EACH_KIND(handlers_free_themselves_at_ten_levels),
+		EACH_KIND(handlers_free_their_siblings_at_ten_levels),
+		EACH_KIND(handlers_free_their_parents_at_ten_levels),
+		EACH_KIND(handler_frees_the_context_at_any_level),
+		EACH_KIND(deepest_handler_finalizes_all_connections_above),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

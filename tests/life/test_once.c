@@ -211,7 +211,7 @@ static void wrong_flags_are_refused(void **state)
 
 	assert_errno(talev_source_set_finalizer(source, TALEV_FINALIZE_NOW, nothing, NULL), EINVAL);
 	assert_errno(talev_source_set_finalizer(source, TALEV_FINALIZE_AFTER_FREE, nothing, NULL),
-	        EINVAL);
+		EINVAL);
 	assert_errno(talev_source_set_finalizer(source, 0x80000000u, nothing, NULL), EINVAL);
 	talloc_free(source);
 	assert_ok(test_run(ev));
@@ -231,7 +231,7 @@ static void fired_object_that_frees_itself_is_finalized_once(void **state)
 	static const enum kind kinds[] = {KIND_TIMER, KIND_CHILD};
 	struct talev_context *ev = test_context(*state);
 
-	for (size_t i = 0; i < 2; i++) {
+	for (int i = 0; i < 2 && (int)kinds[i] < kinds_here(); i++) {
 		struct thing *thing = kind_add(kinds[i], ev, *state, NULL, NULL);
 
 		assert_ok(talev_source_set_finalizer(thing->source, 0, count_finalizer, thing));
@@ -276,25 +276,25 @@ static void re_initialise_leaves_the_finalizer_of_the_context(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        EACH_KIND(freed_object_is_finalized_once_by_the_loop),
-	        EACH_KIND(freed_ready_object_is_finalized_and_not_called),
-	        EACH_KIND(freed_parent_finalizes_once),
-	        EACH_KIND(context_that_never_ran_finalizes_its_own_object),
-	        EACH_KIND(context_that_never_ran_finalizes_an_object_elsewhere),
-	        EACH_KIND(object_freed_before_its_context_is_finalized_by_that),
-	        EACH_KIND(common_parent_of_context_and_object_finalizes_once),
-	        EACH_KIND(object_above_its_context_is_finalized_once),
-	        EACH_KIND(re_initialise_finalizes_once),
-	        EACH_KIND(object_freed_in_its_handler_is_finalized_after_it),
-	        EACH_KIND(object_freed_with_its_parent_in_its_handler_is_finalized_after_it),
-	        EACH_KIND(loop_that_is_broken_leaves_no_finalizer_behind),
-	        EACH_KIND(second_finalizer_is_refused_and_the_first_stays),
-	        EACH_KIND(null_means_no_finalizer),
-	        EACH_KIND(wrong_flags_are_refused),
-	        TEST(wrong_objects_are_refused),
-	        TEST(fired_object_that_frees_itself_is_finalized_once),
-	        TEST(context_has_a_finalizer_too),
-	        TEST(re_initialise_leaves_the_finalizer_of_the_context),
+		EACH_KIND(freed_object_is_finalized_once_by_the_loop),
+		EACH_KIND(freed_ready_object_is_finalized_and_not_called),
+		EACH_KIND(freed_parent_finalizes_once),
+		EACH_KIND(context_that_never_ran_finalizes_its_own_object),
+		EACH_KIND(context_that_never_ran_finalizes_an_object_elsewhere),
+		EACH_KIND(object_freed_before_its_context_is_finalized_by_that),
+		EACH_KIND(common_parent_of_context_and_object_finalizes_once),
+		EACH_KIND(object_above_its_context_is_finalized_once),
+		EACH_KIND(re_initialise_finalizes_once),
+		EACH_KIND(object_freed_in_its_handler_is_finalized_after_it),
+		EACH_KIND(object_freed_with_its_parent_in_its_handler_is_finalized_after_it),
+		EACH_KIND(loop_that_is_broken_leaves_no_finalizer_behind),
+		EACH_KIND(second_finalizer_is_refused_and_the_first_stays),
+		EACH_KIND(null_means_no_finalizer),
+		EACH_KIND(wrong_flags_are_refused),
+		TEST(wrong_objects_are_refused),
+		TEST(fired_object_that_frees_itself_is_finalized_once),
+		TEST(context_has_a_finalizer_too),
+		TEST(re_initialise_leaves_the_finalizer_of_the_context),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

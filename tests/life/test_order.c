@@ -96,7 +96,7 @@ static void before_any_later_callback(void **state)
 {
 	struct talev_context *ev = test_context(*state);
 
-	for (int by = 0; by < KINDS; by++) {
+	for (int by = 0; by < kinds_here(); by++) {
 		struct thing *victim = noting(ev, *state, "finalized");
 		struct thing *killer = kind_add((enum kind)by, ev, *state, free_victim, victim);
 		struct thing *later[KINDS];
@@ -104,9 +104,9 @@ static void before_any_later_callback(void **state)
 		test_forget_notes();
 		if (victim->kind == KIND_IMMEDIATE)
 			assert_ok(talev_cancel_immediate(victim->source));
-		for (int i = 0; i < KINDS; i++) {
+		for (int i = 0; i < kinds_here(); i++) {
 			later[i] = kind_add(
-			        (enum kind)i, ev, *state, note_self, (void *)(uintptr_t) "later");
+				(enum kind)i, ev, *state, note_self, (void *)(uintptr_t) "later");
 			if (i != KIND_IMMEDIATE)
 				kind_fire(later[i]);
 		}
@@ -116,7 +116,7 @@ static void before_any_later_callback(void **state)
 		assert_ok(test_run(ev));
 		if (!strstr(test_notes(), "freed finalized"))
 			fail_msg("a %s frees a %s: %s", kind_name((enum kind)by),
-			        kind_name(victim->kind), test_notes());
+				kind_name(victim->kind), test_notes());
 		talloc_free(later[KIND_IMMEDIATE]->source);
 	}
 }
@@ -252,14 +252,14 @@ static void endless_finalizers_starve_no_callback(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        EACH_KIND(first_asked_is_first_run),
-	        EACH_KIND(freed_children_are_before_their_parents),
-	        EACH_KIND(finalized_children_are_before_their_parents),
-	        EACH_KIND(trees_are_in_the_order_asked),
-	        EACH_KIND(before_any_later_callback),
-	        EACH_KIND(is_not_delayed_by_many_ready_callbacks),
-	        EACH_KIND(is_not_delayed_by_a_hot_immediate_in_strict_mode),
-	        EACH_KIND(endless_finalizers_starve_no_callback),
+		EACH_KIND(first_asked_is_first_run),
+		EACH_KIND(freed_children_are_before_their_parents),
+		EACH_KIND(finalized_children_are_before_their_parents),
+		EACH_KIND(trees_are_in_the_order_asked),
+		EACH_KIND(before_any_later_callback),
+		EACH_KIND(is_not_delayed_by_many_ready_callbacks),
+		EACH_KIND(is_not_delayed_by_a_hot_immediate_in_strict_mode),
+		EACH_KIND(endless_finalizers_starve_no_callback),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,7 +72,7 @@ static void finalizers_of_one_tree_free_each_others_objects(void **state)
 	for (int i = 0; i < 2; i++) {
 		pair[i].self = kind_add(kind_of_test(), ev, talloc_new(tree), NULL, NULL);
 		assert_ok(
-		        talev_source_set_finalizer(pair[i].self->source, 0, free_other, &pair[i]));
+			talev_source_set_finalizer(pair[i].self->source, 0, free_other, &pair[i]));
 	}
 	assert_ok(talev_finalize(ev, tree, 0, note, (void *)(uintptr_t) "fn"));
 	assert_ok(test_run(ev));
@@ -89,7 +89,7 @@ static void finalizers_of_a_freed_context_free_each_others_objects(void **state)
 	for (int i = 0; i < 2; i++) {
 		pair[i].self = kind_add(kind_of_test(), ev, *state, NULL, NULL);
 		assert_ok(
-		        talev_source_set_finalizer(pair[i].self->source, 0, free_other, &pair[i]));
+			talev_source_set_finalizer(pair[i].self->source, 0, free_other, &pair[i]));
 	}
 	talloc_free(ev);
 	assert_int_equal(pair[0].self->finalized, 1);
@@ -373,20 +373,20 @@ static void finalizer_frees_the_context_that_is_being_freed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        EACH_KIND(finalizer_frees_another_object),
-	        EACH_KIND(finalizers_of_one_tree_free_each_others_objects),
-	        EACH_KIND(finalizers_of_a_freed_context_free_each_others_objects),
-	        EACH_KIND(finalizer_frees_its_own_tree),
-	        EACH_KIND(finalizer_of_a_tree_frees_it),
-	        EACH_KIND(tree_is_freed_after_it_was_finalized),
-	        EACH_KIND(object_is_freed_after_its_tree_was_finalized),
-	        EACH_KIND(finalizer_finalizes_another_tree),
-	        EACH_KIND(finalizer_frees_the_context),
-	        EACH_KIND(finalizer_adds_a_timer),
-	        EACH_KIND(dying_context_takes_nothing_new),
-	        TEST(freed_context_drains_to_a_fixed_point),
-	        EACH_KIND(tree_finalized_while_its_context_is_freed_is_finalized_by_that),
-	        EACH_KIND(finalizer_frees_the_context_that_is_being_freed),
+		EACH_KIND(finalizer_frees_another_object),
+		EACH_KIND(finalizers_of_one_tree_free_each_others_objects),
+		EACH_KIND(finalizers_of_a_freed_context_free_each_others_objects),
+		EACH_KIND(finalizer_frees_its_own_tree),
+		EACH_KIND(finalizer_of_a_tree_frees_it),
+		EACH_KIND(tree_is_freed_after_it_was_finalized),
+		EACH_KIND(object_is_freed_after_its_tree_was_finalized),
+		EACH_KIND(finalizer_finalizes_another_tree),
+		EACH_KIND(finalizer_frees_the_context),
+		EACH_KIND(finalizer_adds_a_timer),
+		EACH_KIND(dying_context_takes_nothing_new),
+		TEST(freed_context_drains_to_a_fixed_point),
+		EACH_KIND(tree_finalized_while_its_context_is_freed_is_finalized_by_that),
+		EACH_KIND(finalizer_frees_the_context_that_is_being_freed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

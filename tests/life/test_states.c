@@ -196,14 +196,14 @@ static void nothing_runs_outside_of_handlers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        EACH_KIND(new_object_is_live),
-	        EACH_KIND(object_in_a_finalized_tree_is_closing),
-	        EACH_KIND(object_whose_handler_runs_is_closing_until_that_returns),
-	        EACH_KIND(own_finalizer_cannot_revive),
-	        EACH_KIND(object_of_a_freed_context_is_finalized),
-	        EACH_KIND(object_of_a_re_initialised_context_is_finalized),
-	        EACH_KIND(pending_finalizer_is_in_the_snapshot),
-	        TEST(nothing_runs_outside_of_handlers),
+		EACH_KIND(new_object_is_live),
+		EACH_KIND(object_in_a_finalized_tree_is_closing),
+		EACH_KIND(object_whose_handler_runs_is_closing_until_that_returns),
+		EACH_KIND(own_finalizer_cannot_revive),
+		EACH_KIND(object_of_a_freed_context_is_finalized),
+		EACH_KIND(object_of_a_re_initialised_context_is_finalized),
+		EACH_KIND(pending_finalizer_is_in_the_snapshot),
+		TEST(nothing_runs_outside_of_handlers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,12 +41,12 @@ static void everything_below_is_inert_at_once(void **state)
 	struct conn *conn = connect_one(ev, *state);
 	struct thing *things[KINDS];
 
-	for (int i = 0; i < KINDS; i++) {
+	for (int i = 0; i < kinds_here(); i++) {
 		TALLOC_CTX *where = i % 2 ? talloc_new(talloc_new(conn)) : (TALLOC_CTX *)conn;
 
 		things[i] = kind_add((enum kind)i, ev, where, NULL, NULL);
 		assert_ok(talev_source_set_finalizer(
-		        things[i]->source, 0, count_finalizer, things[i]));
+			things[i]->source, 0, count_finalizer, things[i]));
 		kind_fire(things[i]);
 	}
 	assert_ok(talev_finalize(ev, conn, 0, note, (void *)(uintptr_t) "fn"));
@@ -54,7 +54,7 @@ static void everything_below_is_inert_at_once(void **state)
 	assert_true(talev_have_events(ev));
 	assert_ok(test_run(ev));
 	assert_notes("fn memory");
-	for (int i = 0; i < KINDS; i++) {
+	for (int i = 0; i < kinds_here(); i++) {
 		assert_int_equal(things[i]->calls, 0);
 		assert_int_equal(things[i]->finalized, 1);
 	}
@@ -88,7 +88,7 @@ static void use_after_finalize_now(struct thing *thing)
 	struct conn *conn = thing->arg;
 
 	assert_ok(talev_finalize(
-	        thing->ev, conn, TALEV_FINALIZE_NOW, note, (void *)(uintptr_t) "fn"));
+		thing->ev, conn, TALEV_FINALIZE_NOW, note, (void *)(uintptr_t) "fn"));
 	memset(conn->buffer, 'x', sizeof(conn->buffer));
 	test_note("handler");
 }
@@ -110,7 +110,7 @@ static void finalize_other_now(struct thing *thing)
 	struct thing *other = conn->thing;
 
 	assert_ok(talev_finalize(
-	        thing->ev, conn, TALEV_FINALIZE_NOW, note, (void *)(uintptr_t) "fn"));
+		thing->ev, conn, TALEV_FINALIZE_NOW, note, (void *)(uintptr_t) "fn"));
 	assert_notes("fn memory");
 	assert_int_equal(other->finalized, 1);
 	test_note("handler");
@@ -145,7 +145,7 @@ static void finalizer_after_free_sees_the_destructors_done(void **state)
 
 	conn->thing = kind_add(kind_of_test(), ev, conn, NULL, NULL);
 	assert_ok(talev_finalize(
-	        ev, conn, TALEV_FINALIZE_AFTER_FREE, note, (void *)(uintptr_t) "fn"));
+		ev, conn, TALEV_FINALIZE_AFTER_FREE, note, (void *)(uintptr_t) "fn"));
 	assert_notes("");
 	assert_ok(test_run(ev));
 	assert_notes("memory fn");
@@ -153,7 +153,7 @@ static void finalizer_after_free_sees_the_destructors_done(void **state)
 	test_forget_notes();
 	conn = connect_one(ev, *state);
 	assert_ok(talev_finalize(ev, conn, TALEV_FINALIZE_AFTER_FREE | TALEV_FINALIZE_NOW, note,
-	        (void *)(uintptr_t) "fn"));
+		(void *)(uintptr_t) "fn"));
 	assert_notes("memory fn");
 }
 
@@ -269,7 +269,7 @@ static void on_timer(struct talev_context *ev, struct talev_timer *te, talev_tim
 }
 
 static void on_signal(struct talev_context *ev, struct talev_signal *se, int signum, int count,
-        const void *siginfo, void *arg)
+	const void *siginfo, void *arg)
 {
 	(void)ev;
 	(void)se;
@@ -280,7 +280,7 @@ static void on_signal(struct talev_context *ev, struct talev_signal *se, int sig
 }
 
 static void on_child(
-        struct talev_context *ev, struct talev_child *child, pid_t pid, int status, void *arg)
+	struct talev_context *ev, struct talev_child *child, pid_t pid, int status, void *arg)
 {
 	(void)ev;
 	(void)child;
@@ -323,7 +323,7 @@ static void wrong_arguments_are_refused(void **state)
 	assert_errno(talev_finalize(ev, NULL, 0, note, NULL), EINVAL);
 	assert_errno(talev_finalize(NULL, conn, 0, note, NULL), EINVAL);
 	assert_errno(
-	        talev_finalize((struct talev_context *)(void *)conn, conn, 0, note, NULL), EINVAL);
+		talev_finalize((struct talev_context *)(void *)conn, conn, 0, note, NULL), EINVAL);
 	assert_errno(talev_finalize(ev, conn, 0x80000000u, note, NULL), EINVAL);
 	assert_notes("");
 }
@@ -398,22 +398,22 @@ static void freed_context_finalizes_its_trees(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        TEST(everything_below_is_inert_at_once),
-	        EACH_KIND(handler_may_use_the_memory_until_it_returns),
-	        EACH_KIND(now_waits_for_a_handler_on_the_stack),
-	        EACH_KIND(now_is_inside_the_call),
-	        EACH_KIND(finalizer_after_free_sees_the_destructors_done),
-	        TEST(descriptor_is_closed_and_reusable_at_once),
-	        TEST(close_function_runs_inside_the_call),
-	        EACH_KIND(tree_with_references_is_refused),
-	        EACH_KIND(second_finalize_is_refused),
-	        TEST(nothing_can_be_added_below_a_finalized_tree),
-	        TEST(wrong_arguments_are_refused),
-	        EACH_KIND(finalized_tree_leaves_its_parent),
-	        EACH_KIND(source_itself_may_be_the_tree),
-	        TEST(tree_without_sources_is_one_too),
-	        EACH_KIND(sources_of_another_context_below_are_inert_too),
-	        EACH_KIND(freed_context_finalizes_its_trees),
+		TEST(everything_below_is_inert_at_once),
+		EACH_KIND(handler_may_use_the_memory_until_it_returns),
+		EACH_KIND(now_waits_for_a_handler_on_the_stack),
+		EACH_KIND(now_is_inside_the_call),
+		EACH_KIND(finalizer_after_free_sees_the_destructors_done),
+		TEST(descriptor_is_closed_and_reusable_at_once),
+		TEST(close_function_runs_inside_the_call),
+		EACH_KIND(tree_with_references_is_refused),
+		EACH_KIND(second_finalize_is_refused),
+		TEST(nothing_can_be_added_below_a_finalized_tree),
+		TEST(wrong_arguments_are_refused),
+		EACH_KIND(finalized_tree_leaves_its_parent),
+		EACH_KIND(source_itself_may_be_the_tree),
+		TEST(tree_without_sources_is_one_too),
+		EACH_KIND(sources_of_another_context_below_are_inert_too),
+		EACH_KIND(freed_context_finalizes_its_trees),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

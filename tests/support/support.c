@@ -247,10 +247,9 @@ int test_in_child(void (*fn)(void *arg), void *arg)
 			_exit(98);
 		_exit(0);
 	}
-	while (waitpid(pid, &status, 0) < 0) {
+	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			fail_msg("waitpid: %s", strerror(errno));
-	}
 	return status;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "inspect/out.h"
+#include "base/out.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

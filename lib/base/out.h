@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Text that grows. After a failed allocation it takes nothing more, and out_finish() says so. */
-#ifndef INSPECT_OUT_H
-#define INSPECT_OUT_H
+#ifndef BASE_OUT_H
+#define BASE_OUT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How groups are made. */
+#include "request/group.h"
+
+#include <errno.h>
+
+static bool may_join(struct talev_req **members, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (members[i] == NULL || !req_live(members[i]) ||
+			req_state(members[i]) == TALEV_REQ_RECEIVED) {
+			errno = EINVAL;
+			return false;
+		}
+	}
+	return true;
+}
+
+/* All memory first, so that nothing has moved if there is not enough. */
+static struct talev_req *send_list(TALLOC_CTX *mem_ctx, struct talev_context *ev,
+	enum group_mode mode, struct talev_req **members, size_t n, const char *where)
+{
+	struct group_member **made;
+	struct group *group;
+
+	if (!may_join(members, n))
+		return NULL;
+	group = group_create(mem_ctx, ev, mode, where);
+	if (group == NULL)
+		return NULL;
+	made = talloc_array(group->req, struct group_member *, n);
+	for (size_t i = 0; made != NULL && i < n; i++) {
+		made[i] = talloc(made, struct group_member);
+		if (made[i] == NULL)
+			TALLOC_FREE(made);
+	}
+	if (made == NULL) {
+		talloc_free(group->req);
+		errno = ENOMEM;
+		return NULL;
+	}
+	for (size_t i = 0; i < n; i++)
+		group_adopt(group, made[i], members[i], i);
+	talloc_free(made);
+	group->next = n;
+	group_go_on(group);
+	return group->req;
+}
+
+struct talev_req *_talev_group_all_send(TALLOC_CTX *mem_ctx, struct talev_context *ev,
+	struct talev_req **members, size_t n, const char *where)
+{
+	return send_list(mem_ctx, ev, GROUP_ALL, members, n, where);
+}
+
+struct talev_req *_talev_group_any_send(TALLOC_CTX *mem_ctx, struct talev_context *ev,
+	struct talev_req **members, size_t n, const char *where)
+{
+	if (n == 0) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return send_list(mem_ctx, ev, GROUP_ANY, members, n, where);
+}
+
+struct talev_req *_talev_group_first_send(TALLOC_CTX *mem_ctx, struct talev_context *ev,
+	struct talev_req **members, size_t n, const char *where)
+{
+	if (n == 0) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return send_list(mem_ctx, ev, GROUP_FIRST, members, n, where);
+}
+
+struct talev_req *_talev_group_each_send(TALLOC_CTX *mem_ctx, struct talev_context *ev,
+	size_t limit, talev_group_start_t start, talev_group_ended_t ended, void *private_data,
+	const char *where)
+{
+	struct group *group;
+	struct talev_req *req;
+	struct req_watch watch;
+
+	if (limit == 0 || start == NULL) {
+		errno = EINVAL;
+		return NULL;
+	}
+	group = group_create(mem_ctx, ev, GROUP_EACH, where);
+	if (group == NULL)
+		return NULL;
+	req = group->req;
+	group->limit = limit;
+	group->start = start;
+	group->ended_fn = ended;
+	group->private_data = private_data;
+	req_watch(&watch, req);
+	group_go_on(group);
+	if (!req_unwatch(&watch)) {
+		errno = ESTALE;
+		return NULL;
+	}
+	return req;
+}
