@@ -3,6 +3,7 @@
 #ifndef CORE_CONTEXT_H
 #define CORE_CONTEXT_H
 
+#include <pthread.h>
 #include "base/base.h"
 #include "core/core.h"
 
@@ -58,8 +59,8 @@ struct talev_context {
 	size_t holds;
 	unsigned level;
 	unsigned fork_generation;
-	pid_t owner;               /* the thread that runs the loop, in development builds */
-	unsigned owner_generation; /* of forks, then */
+	pthread_t owner_self; /* the thread that runs the loop, in development builds */
+	pid_t owner;
 	char owner_name[16];
 	bool closing;
 	bool reinitialising;
@@ -81,6 +82,13 @@ struct talev_context {
 	talev_trace_fn_t trace;
 	void *trace_private;
 };
+
+/* core_trace(), where most have nobody to tell. */
+static inline void trace(struct talev_context *ev, enum talev_trace_point point, struct source *src)
+{
+	if (ev->trace != NULL)
+		core_trace(ev, point, src);
+}
 
 /* slot.c */
 void slots_init(struct talev_context *ev);

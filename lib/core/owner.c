@@ -16,7 +16,6 @@ void owner_take(struct talev_context *ev)
 {
 	ev->owner_self = pthread_self();
 	ev->owner = gettid();
-	ev->owner_generation = base_fork_generation();
 	if (pthread_getname_np(pthread_self(), ev->owner_name, sizeof(ev->owner_name)) != 0)
 		ev->owner_name[0] = '\0';
 }
@@ -27,9 +26,6 @@ bool owner_check(const struct talev_context *ev, const struct source *src)
 
 	/* In a child that was forked in a handler it is the same thread with another number. */
 	if (ev == NULL || ev->level == 0 || pthread_equal(ev->owner_self, pthread_self()))
-		return true;
-	/* A child that was forked in a handler: the loop that runs is the parent's. */
-	if (ev->owner_generation != base_fork_generation())
 		return true;
 	(void)pthread_getname_np(pthread_self(), name, sizeof(name));
 	base_misuse("%s %s (%s) is used by thread %d \"%s\", its loop runs in thread %d \"%s\"",
