@@ -90,6 +90,8 @@ struct core_hook {
 	/* The loop is about to wait: from now on whoever brings work calls wake_post(). False: some
 	 * is there already. Optional: for who does not wake_post() always. */
 	bool (*sleep)(struct core_hook *hook);
+	/* The wait is over: work that comes from now on is seen without wake_post(). Optional. */
+	void (*awake)(struct core_hook *hook);
 	/* False as core_fire(). */
 	bool (*run)(struct talev_context *ev, struct core_hook *hook);
 	/* The context has new kernel objects of its own after a fork: core_wake_get() again.

@@ -216,10 +216,13 @@ void core_hook_add(struct talev_context *ev, struct core_hook *hook)
 	TAILQ_FOREACH (other, &ev->hooks, link) {
 		if (hook->rank < other->rank) {
 			TAILQ_INSERT_BEFORE(other, hook, link);
-			return;
+			break;
 		}
 	}
-	TAILQ_INSERT_TAIL(&ev->hooks, hook, link);
+	if (other == NULL)
+		TAILQ_INSERT_TAIL(&ev->hooks, hook, link);
+	/* Somebody else's loop may be waiting for us. */
+	context_changed(ev);
 }
 
 void core_hook_remove(struct talev_context *ev, struct core_hook *hook)
@@ -273,6 +276,15 @@ bool dispatch_hooks_sleep(struct talev_context *ev)
 		if (hook->sleep != NULL && !hook->sleep(hook))
 			may = false;
 	return may;
+}
+
+void dispatch_hooks_awake(struct talev_context *ev)
+{
+	struct core_hook *hook;
+
+	TAILQ_FOREACH (hook, &ev->hooks, link)
+		if (hook->awake != NULL)
+			hook->awake(hook);
 }
 
 /* One hook that fires a call: run() may remove it, and others. */

@@ -152,6 +152,7 @@ static int wait_kernel(struct talev_context *ev, bool block, struct backend_even
 	core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
 	n = ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);
 	error = errno;
+	dispatch_hooks_awake(ev);
 	core_trace(ev, TALEV_TRACE_AFTER_WAIT, NULL);
 	errno = error;
 	return n;

@@ -190,6 +190,19 @@ static bool run_hook(struct talev_context *ev, struct core_hook *hook)
 	return there;
 }
 
+static bool go_to_sleep(struct core_hook *hook)
+{
+	struct sigbox *box = box_of(hook);
+
+	atomic_store(&box->asleep, true);
+	return !atomic_load(&box->pending);
+}
+
+static void wake_up(struct core_hook *hook)
+{
+	atomic_store_explicit(&box_of(hook)->asleep, false, memory_order_relaxed);
+}
+
 static void after_fork(struct talev_context *ev, struct core_hook *hook)
 {
 	(void)ev;
@@ -207,6 +220,8 @@ static struct sigbox *box_for(struct talev_context *ev)
 		return NULL;
 	box->hook.rank = CORE_HOOK_SIGNAL;
 	box->hook.run = run_hook;
+	box->hook.sleep = go_to_sleep;
+	box->hook.awake = wake_up;
 	box->hook.after_fork = after_fork;
 	core_hook_add(ev, &box->hook);
 	return box;

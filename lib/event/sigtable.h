@@ -29,6 +29,7 @@ struct sigbox {
 	struct core_hook hook;
 	struct sigsub *subs[SIGNUM_LIMIT]; /* owner's */
 	atomic_bool pending;
+	atomic_bool asleep; /* the loop waits, or is about to: it has to be woken */
 	struct core_wake *wake;
 	unsigned generation; /* of fork, when wake was made */
 	atomic_uint users;   /* the owner, and its subscriptions also when unsubscribed */
