@@ -19,7 +19,7 @@ struct talev_snapshot;
 
 /* One source as it was. Strings belong to the snapshot. */
 struct talev_source_info {
-	const char *kind; /* "fd", "timer", "signal", "immediate", "child" */
+	const char *kind; /* "fd", "timer", "signal", "immediate", "child", "proxy", ... */
 	const char *name;
 	const char *location;
 	enum talev_state state;
@@ -53,8 +53,8 @@ struct talev_context_info {
 };
 
 /* A copy of what the context holds: descriptors by number, timers by deadline, signals as they
- * were made, immediates as they were scheduled, children. Owner's thread, also inside handlers.
- * NULL: ENOMEM. */
+ * were made, immediates as they were scheduled, children, then all other kinds. Owner's thread,
+ * also inside handlers. NULL: ENOMEM. */
 struct talev_snapshot *talev_snapshot(TALLOC_CTX *mem_ctx, struct talev_context *ev);
 
 /* How many sources it has. */

@@ -43,6 +43,12 @@ typedef char *(*talev_req_print_fn_t)(struct talev_req *req, TALLOC_CTX *mem_ctx
  * NULL: EINVAL, ENOMEM, ESHUTDOWN, ESTALE mem_ctx is being finalized. */
 struct talev_req *_talev_req_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, void *pstate,
 	size_t size, const char *where);
+#ifdef TALEV_DOC
+struct talev_req *talev_req_create(
+	struct talev_context *ev, TALLOC_CTX *mem_ctx, type **pstate, type);
+type *talev_req_data(struct talev_req *req, type);
+type *talev_req_callback_data(struct talev_req *req, type);
+#endif
 #define talev_req_create(ev, mem_ctx, pstate, type)                                                \
 	_talev_req_create(                                                                         \
 		ev, mem_ctx, 1 ? (pstate) : (type **)0, sizeof(type), TALEV_WHERE(type))

@@ -20,7 +20,8 @@ typedef void (*talev_timer_handler_t)(
 
 /* One-shot, on the monotonic clock: the handler runs once at or after deadline (ns on that
  * clock), then the timer is freed unless the handler armed it again. mem_ctx NULL: ev owns it.
- * Timers run in the order of their deadlines, equal ones in the order they were armed. NULL:
+ * Timers run in the order of their deadlines, equal ones in the order they were armed; one that is
+ * armed while others are due already runs after those. NULL:
  * EINVAL, ENOMEM, ESHUTDOWN, ESTALE mem_ctx is being finalized. */
 struct talev_timer *_talev_add_timer(struct talev_context *ev, TALLOC_CTX *mem_ctx,
 	talev_time_t deadline, talev_timer_handler_t handler, void *private_data,

@@ -39,13 +39,6 @@ static bool cancelled(struct source *src)
 	return false;
 }
 
-/* Without its context nobody else would come to them. */
-static void run_orphans(struct life *life)
-{
-	while (life_run(life) > 0)
-		;
-}
-
 static inline bool pin(struct core_pin *pin, struct source *src)
 {
 	(void)owner_check(src->ev, src);
@@ -59,8 +52,9 @@ static inline bool pin(struct core_pin *pin, struct source *src)
 static inline bool unpin(struct core_pin *pin)
 {
 	life_leave(&pin->frame);
+	/* Without its context nobody else would come to what is ready. */
 	if (pin->life->ev == NULL)
-		run_orphans(pin->life);
+		life_settle(pin->life);
 	life_unref(pin->life);
 	return pin->frame.object != NULL;
 }

@@ -6,13 +6,14 @@
 #include <string.h>
 #include "core/core.h"
 
+/* In this order; then all others, as they come. */
 static const char *const kinds[] = {"fd", "timer", "signal", "immediate", "child"};
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 struct taking {
 	struct talev_snapshot *snap;
 	size_t room;
-	const char *kind; /* those that are taken in this round */
+	size_t round; /* which of the kinds; KINDS: the others */
 	bool failed;
 };
 
@@ -53,13 +54,22 @@ static bool take_source(struct talev_snapshot *snap, struct source *src)
 	return true;
 }
 
+static size_t round_of(const struct source *src)
+{
+	size_t i = 0;
+
+	while (i < KINDS && strcmp(src->kind->label, kinds[i]) != 0)
+		i++;
+	return i;
+}
+
 static void take(struct source *src, void *private_data)
 {
 	struct taking *taking = private_data;
 
 	if (taking->failed || taking->snap->count == taking->room)
 		return;
-	if (strcmp(src->kind->label, taking->kind) != 0)
+	if (round_of(src) != taking->round)
 		return;
 	taking->failed = !take_source(taking->snap, src);
 }
@@ -95,10 +105,8 @@ static bool take_sources(struct talev_snapshot *snap, struct talev_context *ev)
 	snap->sources = talloc_array(snap, struct talev_source_info, (unsigned)taking.room);
 	if (snap->sources == NULL)
 		return false;
-	for (size_t i = 0; i < KINDS && !taking.failed; i++) {
-		taking.kind = kinds[i];
+	for (; taking.round <= KINDS && !taking.failed; taking.round++)
 		core_each(ev, take, &taking);
-	}
 	sort_timers(snap);
 	return !taking.failed;
 }

@@ -40,7 +40,7 @@ static void a_deadline_that_is_past_does_not_wait(void **state)
 	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
 		for (int i = 0; i < 8; i++) {
 			struct backend_deadlines deadlines =
-			        deadline_on((enum talev_clock)clock, past[i % 4]);
+				deadline_on((enum talev_clock)clock, past[i % 4]);
 
 			assert_int_equal(be->ops->wait(be, &deadlines, true, &event, 1), 0);
 		}
@@ -73,7 +73,7 @@ static void the_earliest_clock_ends_the_wait(void **state)
 
 		for (int other = 0; other < BASE_CLOCKS; other++)
 			deadlines.at[other] =
-			        base_clock_now((enum talev_clock)other) + TALEV_SEC(3600);
+				base_clock_now((enum talev_clock)other) + TALEV_SEC(3600);
 		deadlines.at[clock] = base_clock_now(clock) + TALEV_MSEC(1);
 		while (base_clock_now(clock) < deadlines.at[clock])
 			assert_int_equal(be->ops->wait(be, &deadlines, true, &event, 1), 0);
@@ -93,7 +93,7 @@ static void what_is_ready_does_not_wait_for_a_deadline(void **state)
 	for (int c = 0; c < BASE_CLOCKS; c++) {
 		enum talev_clock clock = (enum talev_clock)c;
 		struct backend_deadlines deadlines =
-		        deadline_on(clock, base_clock_now(clock) + TALEV_SEC(3600));
+			deadline_on(clock, base_clock_now(clock) + TALEV_SEC(3600));
 
 		assert_int_equal(be->ops->wait(be, &deadlines, true, events, 4), 1);
 		assert_int_equal(events[0].fd, p[0]);
@@ -152,7 +152,7 @@ static void a_deadline_that_stays_costs_no_system_call(void **state)
 {
 	struct backend *be = new_backend();
 	struct backend_deadlines deadlines = deadline_on(
-	        TALEV_CLOCK_REALTIME, base_clock_now(TALEV_CLOCK_REALTIME) + TALEV_SEC(3600));
+		TALEV_CLOCK_REALTIME, base_clock_now(TALEV_CLOCK_REALTIME) + TALEV_SEC(3600));
 	struct backend_event event;
 	int p[2];
 
@@ -200,15 +200,15 @@ static void without_a_timerfd_the_wait_fails_and_can_be_tried_again(void **state
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        ON_BOTH(each_clock_wakes_at_its_deadline),
-	        ON_BOTH(a_deadline_that_is_past_does_not_wait),
-	        ON_BOTH(the_same_deadline_can_be_waited_for_twice),
-	        ON_BOTH(the_earliest_clock_ends_the_wait),
-	        ON_BOTH(what_is_ready_does_not_wait_for_a_deadline),
-	        ON_BOTH(alarms_that_go_off_are_no_descriptors_of_cores),
-	        ON_BOTH(a_deadline_that_stays_costs_no_system_call),
-	        ON_BOTH(a_clock_that_was_set_meanwhile_is_no_error),
-	        ON_BOTH(without_a_timerfd_the_wait_fails_and_can_be_tried_again),
+		ON_BOTH(each_clock_wakes_at_its_deadline),
+		ON_BOTH(a_deadline_that_is_past_does_not_wait),
+		ON_BOTH(the_same_deadline_can_be_waited_for_twice),
+		ON_BOTH(the_earliest_clock_ends_the_wait),
+		ON_BOTH(what_is_ready_does_not_wait_for_a_deadline),
+		ON_BOTH(alarms_that_go_off_are_no_descriptors_of_cores),
+		ON_BOTH(a_deadline_that_stays_costs_no_system_call),
+		ON_BOTH(a_clock_that_was_set_meanwhile_is_no_error),
+		ON_BOTH(without_a_timerfd_the_wait_fails_and_can_be_tried_again),
 	};
 
 	return cmocka_run_group_tests_name("deadlines", tests, NULL, NULL);

@@ -356,7 +356,7 @@ static void a_child_rebuilds_without_its_parents_noticing(void **state)
 {
 	struct shared shared = {.be = new_backend()};
 	struct backend_deadlines deadlines =
-	        deadline_on(TALEV_CLOCK_REALTIME, base_clock_now(TALEV_CLOCK_REALTIME));
+		deadline_on(TALEV_CLOCK_REALTIME, base_clock_now(TALEV_CLOCK_REALTIME));
 
 	(void)state;
 	shared.fd = shared.be->ops->get_fd(shared.be);
@@ -371,22 +371,22 @@ static void a_child_rebuilds_without_its_parents_noticing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        HERE(a_regular_file_cannot_be_watched),
-	        HERE(another_file_behind_the_number_is_noticed),
-	        HERE(a_regular_file_behind_the_number_is_another_file),
-	        HERE(only_verifying_asks_about_an_interest_that_stays),
-	        HERE(a_duplicate_left_behind_reports_the_old_generation),
-	        HERE(rebuilding_cures_a_duplicate_left_behind),
-	        HERE(a_descriptor_that_comes_back_takes_its_registration_over),
-	        HERE(what_the_kernel_refuses_changes_nothing),
-	        HERE(an_alarm_that_cannot_be_watched_is_tried_again),
-	        HERE(without_an_instance_there_is_no_backend),
-	        HERE(talevs_own_descriptors_are_told_once_per_event),
-	        HERE(the_outer_descriptor_is_readable_while_something_is_ready),
-	        HERE(the_outer_descriptor_is_readable_at_each_clocks_deadline),
-	        HERE(who_watches_the_outer_descriptor_need_not_know_of_a_rebuild),
-	        HERE(a_rebuild_that_fails_changes_nothing),
-	        HERE(a_child_rebuilds_without_its_parents_noticing),
+		HERE(a_regular_file_cannot_be_watched),
+		HERE(another_file_behind_the_number_is_noticed),
+		HERE(a_regular_file_behind_the_number_is_another_file),
+		HERE(only_verifying_asks_about_an_interest_that_stays),
+		HERE(a_duplicate_left_behind_reports_the_old_generation),
+		HERE(rebuilding_cures_a_duplicate_left_behind),
+		HERE(a_descriptor_that_comes_back_takes_its_registration_over),
+		HERE(what_the_kernel_refuses_changes_nothing),
+		HERE(an_alarm_that_cannot_be_watched_is_tried_again),
+		HERE(without_an_instance_there_is_no_backend),
+		HERE(talevs_own_descriptors_are_told_once_per_event),
+		HERE(the_outer_descriptor_is_readable_while_something_is_ready),
+		HERE(the_outer_descriptor_is_readable_at_each_clocks_deadline),
+		HERE(who_watches_the_outer_descriptor_need_not_know_of_a_rebuild),
+		HERE(a_rebuild_that_fails_changes_nothing),
+		HERE(a_child_rebuilds_without_its_parents_noticing),
 	};
 
 	return cmocka_run_group_tests_name("epoll", tests, NULL, NULL);

@@ -45,7 +45,7 @@ static void a_closed_descriptor_is_told_once_and_does_not_spin(void **state)
 {
 	struct backend *be = new_backend();
 	struct backend_deadlines deadlines = deadline_on(
-	        TALEV_CLOCK_MONOTONIC, base_clock_now(TALEV_CLOCK_MONOTONIC) + TALEV_MSEC(2));
+		TALEV_CLOCK_MONOTONIC, base_clock_now(TALEV_CLOCK_MONOTONIC) + TALEV_MSEC(2));
 	struct backend_event event;
 	int p[2];
 
@@ -169,14 +169,14 @@ static void without_memory_nothing_changes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        HERE(it_has_no_descriptor_of_its_own),
-	        HERE(a_regular_file_is_always_ready),
-	        HERE(a_descriptor_that_only_names_a_file_is_not_open),
-	        HERE(a_closed_descriptor_is_told_once_and_does_not_spin),
-	        HERE(a_number_that_comes_back_after_that_is_another_file),
-	        HERE(an_alarm_does_not_take_the_place_of_a_closed_descriptor),
-	        HERE(every_descriptor_there_can_be_is_not_too_many),
-	        HERE(without_memory_nothing_changes),
+		HERE(it_has_no_descriptor_of_its_own),
+		HERE(a_regular_file_is_always_ready),
+		HERE(a_descriptor_that_only_names_a_file_is_not_open),
+		HERE(a_closed_descriptor_is_told_once_and_does_not_spin),
+		HERE(a_number_that_comes_back_after_that_is_another_file),
+		HERE(an_alarm_does_not_take_the_place_of_a_closed_descriptor),
+		HERE(every_descriptor_there_can_be_is_not_too_many),
+		HERE(without_memory_nothing_changes),
 	};
 
 	return cmocka_run_group_tests_name("poll", tests, NULL, NULL);

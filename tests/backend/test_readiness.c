@@ -137,7 +137,7 @@ static void one_at_a_time_is_fair(void **state)
 	for (int i = 0; i < N; i++) {
 		/* Sim draws, it does not take turns. */
 		assert_in_range(seen[i], be->ops == &backend_sim ? 10 : ROUNDS,
-		        be->ops == &backend_sim ? 100 : ROUNDS);
+			be->ops == &backend_sim ? 100 : ROUNDS);
 		shut(p[i]);
 	}
 }
@@ -157,10 +157,9 @@ static void a_batch_tells_each_once_and_no_more_than_asked(void **state)
 	}
 	assert_int_equal(look(be, events, 3), 3);
 	assert_int_equal(look(be, events, BACKEND_BATCH), N);
-	for (int i = 0; i < N; i++) {
+	for (int i = 0; i < N; i++)
 		for (int j = 0; j < i; j++)
 			assert_int_not_equal(events[i].fd, events[j].fd);
-	}
 	/* Every second one goes, and so does its answer. */
 	for (int i = 0; i < N; i += 2)
 		assert_ok(modify(be, p[i][0], R, 0));
@@ -338,20 +337,20 @@ static void the_wait_lasts_until_somebody_writes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        ON_ALL(reading_and_writing_are_told_as_asked),
-	        ON_ALL(the_generation_is_the_last_one_given),
-	        ON_ALL(a_peer_that_stops_sending_is_a_hup_for_those_who_ask),
-	        ON_ALL(a_peer_that_is_gone_is_a_hangup),
-	        ON_ALL(a_pipe_that_nobody_reads_is_an_error),
-	        ON_ALL(one_at_a_time_is_fair),
-	        ON_ALL(a_batch_tells_each_once_and_no_more_than_asked),
-	        ON_ALL(what_is_not_open_is_refused),
-	        ON_ALL(closing_a_watched_descriptor_shows_when_it_is_taken_out),
-	        ON_ALL(verifying_finds_a_closed_descriptor),
-	        ON_ALL(rebuilding_forgets_everything),
-	        ON_ALL(a_child_takes_nothing_from_its_parent),
-	        ON_ALL(a_signal_ends_the_wait),
-	        ON_ALL(the_wait_lasts_until_somebody_writes),
+		ON_ALL(reading_and_writing_are_told_as_asked),
+		ON_ALL(the_generation_is_the_last_one_given),
+		ON_ALL(a_peer_that_stops_sending_is_a_hup_for_those_who_ask),
+		ON_ALL(a_peer_that_is_gone_is_a_hangup),
+		ON_ALL(a_pipe_that_nobody_reads_is_an_error),
+		ON_ALL(one_at_a_time_is_fair),
+		ON_ALL(a_batch_tells_each_once_and_no_more_than_asked),
+		ON_ALL(what_is_not_open_is_refused),
+		ON_ALL(closing_a_watched_descriptor_shows_when_it_is_taken_out),
+		ON_ALL(verifying_finds_a_closed_descriptor),
+		ON_ALL(rebuilding_forgets_everything),
+		ON_ALL(a_child_takes_nothing_from_its_parent),
+		ON_ALL(a_signal_ends_the_wait),
+		ON_ALL(the_wait_lasts_until_somebody_writes),
 	};
 
 	return cmocka_run_group_tests_name("readiness", tests, NULL, NULL);

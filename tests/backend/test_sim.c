@@ -215,7 +215,7 @@ static void extreme_steps_do_not_overflow(void **state)
 	new_sim(0);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		struct backend_deadlines deadlines = {
-		        {now(TALEV_CLOCK_MONOTONIC) + 1, 0, TALEV_NEVER}};
+			{now(TALEV_CLOCK_MONOTONIC) + 1, 0, TALEV_NEVER}};
 		struct backend_event event;
 
 		assert_ok(talev_sim_step_realtime(ev, steps[i]));
@@ -273,10 +273,9 @@ static void high_bits_of_the_seed_count(void **state)
 	order_of(1 | 1ull << 20, 20, orders[1]);
 	order_of(1 | 1ull << 40, 20, orders[2]);
 	order_of(1 | 1ull << 60, 20, orders[3]);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 4; i++)
 		for (int j = 0; j < i; j++)
 			assert_string_not_equal(orders[i], orders[j]);
-	}
 }
 
 static void a_closed_descriptor_is_told_once_even_if_others_are_told_first(void **state)
@@ -374,25 +373,25 @@ static void without_memory_the_script_stays_as_it_was(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        HERE(the_clocks_start_at_fixed_moments_and_stand_still),
-	        HERE(waiting_jumps_to_the_deadline_of_each_clock),
-	        HERE(looking_moves_no_clock),
-	        HERE(a_script_makes_a_descriptor_ready_in_its_time),
-	        HERE(a_scripted_error_is_told_to_everybody),
-	        HERE(what_is_not_in_the_script_has_to_be_open),
-	        HERE(the_script_takes_a_real_descriptor_over),
-	        HERE(the_script_has_no_say_about_talevs_own),
-	        HERE(a_real_descriptor_that_is_ready_stops_the_clock),
-	        HERE(with_nothing_to_come_waiting_is_a_deadlock),
-	        HERE(stepping_the_wall_clock_moves_its_deadlines_only),
-	        HERE(extreme_steps_do_not_overflow),
-	        HERE(the_seed_decides_the_order),
-	        HERE(high_bits_of_the_seed_count),
-	        HERE(a_closed_descriptor_is_told_once_even_if_others_are_told_first),
-	        HERE(a_rebuild_keeps_time_and_script),
-	        HERE(wrong_arguments_are_refused),
-	        HERE(a_context_on_another_backend_is_refused),
-	        HERE(without_memory_the_script_stays_as_it_was),
+		HERE(the_clocks_start_at_fixed_moments_and_stand_still),
+		HERE(waiting_jumps_to_the_deadline_of_each_clock),
+		HERE(looking_moves_no_clock),
+		HERE(a_script_makes_a_descriptor_ready_in_its_time),
+		HERE(a_scripted_error_is_told_to_everybody),
+		HERE(what_is_not_in_the_script_has_to_be_open),
+		HERE(the_script_takes_a_real_descriptor_over),
+		HERE(the_script_has_no_say_about_talevs_own),
+		HERE(a_real_descriptor_that_is_ready_stops_the_clock),
+		HERE(with_nothing_to_come_waiting_is_a_deadlock),
+		HERE(stepping_the_wall_clock_moves_its_deadlines_only),
+		HERE(extreme_steps_do_not_overflow),
+		HERE(the_seed_decides_the_order),
+		HERE(high_bits_of_the_seed_count),
+		HERE(a_closed_descriptor_is_told_once_even_if_others_are_told_first),
+		HERE(a_rebuild_keeps_time_and_script),
+		HERE(wrong_arguments_are_refused),
+		HERE(a_context_on_another_backend_is_refused),
+		HERE(without_memory_the_script_stays_as_it_was),
 	};
 
 	return cmocka_run_group_tests_name("sim", tests, NULL, NULL);

@@ -24,15 +24,15 @@ static void a_timespec_counts_nanoseconds_upwards(void **state)
 		time_t sec;
 		long nsec;
 	} cases[] = {
-	        {0, 0, 0},
-	        {1, 0, 1},
-	        {999999999, 0, 999999999},
-	        {TALEV_SEC(1), 1, 0},
-	        {-1, -1, 999999999},
-	        {TALEV_SEC(-1), -1, 0},
-	        {TALEV_SEC(-1) - 1, -2, 999999999},
-	        {INT64_MAX, 9223372036, 854775807},
-	        {INT64_MIN, -9223372037, 145224192},
+		{0, 0, 0},
+		{1, 0, 1},
+		{999999999, 0, 999999999},
+		{TALEV_SEC(1), 1, 0},
+		{-1, -1, 999999999},
+		{TALEV_SEC(-1), -1, 0},
+		{TALEV_SEC(-1) - 1, -2, 999999999},
+		{INT64_MAX, 9223372036, 854775807},
+		{INT64_MIN, -9223372037, 145224192},
 	};
 
 	(void)state;
@@ -50,9 +50,9 @@ static void each_clock_is_the_kernels_of_that_name(void **state)
 		enum talev_clock clock;
 		clockid_t id;
 	} cases[BASE_CLOCKS] = {
-	        {TALEV_CLOCK_MONOTONIC, CLOCK_MONOTONIC},
-	        {TALEV_CLOCK_REALTIME, CLOCK_REALTIME},
-	        {TALEV_CLOCK_BOOTTIME, CLOCK_BOOTTIME},
+		{TALEV_CLOCK_MONOTONIC, CLOCK_MONOTONIC},
+		{TALEV_CLOCK_REALTIME, CLOCK_REALTIME},
+		{TALEV_CLOCK_BOOTTIME, CLOCK_BOOTTIME},
 	};
 
 	(void)state;
@@ -72,9 +72,9 @@ static void each_clock_is_the_kernels_of_that_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        TEST(sums_stop_at_the_ends),
-	        TEST(a_timespec_counts_nanoseconds_upwards),
-	        TEST(each_clock_is_the_kernels_of_that_name),
+		TEST(sums_stop_at_the_ends),
+		TEST(a_timespec_counts_nanoseconds_upwards),
+		TEST(each_clock_is_the_kernels_of_that_name),
 	};
 
 	return cmocka_run_group_tests_name("clock", tests, NULL, NULL);

@@ -44,14 +44,14 @@ static void a_grandchild_is_told_from_its_child(void **state)
 {
 	(void)state;
 	assert_int_equal(
-	        status_of_child(differs_from_both_in_a_grandchild, base_fork_generation()), 0);
+		status_of_child(differs_from_both_in_a_grandchild, base_fork_generation()), 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        TEST(a_child_sees_that_it_is_one),
-	        TEST(a_grandchild_is_told_from_its_child),
+		TEST(a_child_sees_that_it_is_one),
+		TEST(a_grandchild_is_told_from_its_child),
 	};
 
 	return cmocka_run_group_tests_name("fork", tests, NULL, NULL);

@@ -170,12 +170,12 @@ static void without_a_hook_misuse_aborts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        LOG_TEST(the_hook_gets_the_line_and_errno_stays),
-	        LOG_TEST(a_long_line_is_cut_at_a_thousand_bytes),
-	        LOG_TEST(misuse_is_logged_and_told_to_the_abort_hook),
-	        LOG_TEST(without_a_hook_it_goes_to_stderr_up_to_warning),
-	        LOG_TEST(a_long_line_ends_with_a_newline),
-	        LOG_TEST(without_a_hook_misuse_aborts),
+		LOG_TEST(the_hook_gets_the_line_and_errno_stays),
+		LOG_TEST(a_long_line_is_cut_at_a_thousand_bytes),
+		LOG_TEST(misuse_is_logged_and_told_to_the_abort_hook),
+		LOG_TEST(without_a_hook_it_goes_to_stderr_up_to_warning),
+		LOG_TEST(a_long_line_ends_with_a_newline),
+		LOG_TEST(without_a_hook_misuse_aborts),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);

@@ -51,7 +51,7 @@ static void what_is_made_is_close_on_exec_and_does_not_block(void **state)
 }
 
 static void assert_waits_until(
-        enum talev_clock clock, talev_time_t deadline, int fd, struct pollfd *poll)
+	enum talev_clock clock, talev_time_t deadline, int fd, struct pollfd *poll)
 {
 	assert_ok(base_timerfd_set(fd, clock, deadline));
 	assert_int_equal(base_poll(poll, 1, TALEV_NEVER), 1);
@@ -127,12 +127,12 @@ static void without_epoll_pwait2_timeouts_are_rounded_up(void **state)
 		talev_time_t timeout;
 		int ms;
 	} cases[] = {
-	        {1, 1},
-	        {TALEV_MSEC(1), 1},
-	        {TALEV_MSEC(1) + 1, 2},
-	        {TALEV_MSEC(INT32_MAX), INT32_MAX},
-	        {TALEV_MSEC(INT32_MAX) + 1, INT32_MAX},
-	        {TALEV_NEVER - 1, INT32_MAX},
+		{1, 1},
+		{TALEV_MSEC(1), 1},
+		{TALEV_MSEC(1) + 1, 2},
+		{TALEV_MSEC(INT32_MAX), INT32_MAX},
+		{TALEV_MSEC(INT32_MAX) + 1, INT32_MAX},
+		{TALEV_NEVER - 1, INT32_MAX},
 	};
 	int epfd = base_epoll_create();
 	struct epoll_event event;
@@ -171,12 +171,12 @@ static void a_pidfd_takes_signals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        TEST(what_is_made_is_close_on_exec_and_does_not_block),
-	        TEST(a_timerfd_is_readable_from_its_deadline_on),
-	        TEST(a_timerfd_set_to_never_is_silent),
-	        TEST(no_wait_is_shorter_than_its_timeout),
-	        TEST(a_pidfd_takes_signals),
-	        TEST(without_epoll_pwait2_timeouts_are_rounded_up),
+		TEST(what_is_made_is_close_on_exec_and_does_not_block),
+		TEST(a_timerfd_is_readable_from_its_deadline_on),
+		TEST(a_timerfd_set_to_never_is_silent),
+		TEST(no_wait_is_shorter_than_its_timeout),
+		TEST(a_pidfd_takes_signals),
+		TEST(without_epoll_pwait2_timeouts_are_rounded_up),
 	};
 
 	return cmocka_run_group_tests_name("sys", tests, NULL, NULL);

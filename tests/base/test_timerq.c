@@ -12,9 +12,8 @@ static struct item *new_items(struct timerq *q, size_t n)
 	struct item *items = talloc_zero_array(test_root(), struct item, n);
 
 	assert_non_null(items);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		assert_ok(timerq_join(q));
-	}
 	return items;
 }
 
@@ -92,10 +91,9 @@ static struct item *first_by_search(struct item *items, size_t n)
 {
 	struct item *best = NULL;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		if (timerq_queued(&items[i].node) && (best == NULL || is_before(&items[i], best)))
 			best = &items[i];
-	}
 	return best;
 }
 
@@ -241,15 +239,15 @@ static void without_memory_nobody_joins_and_nothing_changes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        TEST(the_earliest_deadline_comes_first),
-	        TEST(equal_deadlines_come_in_the_order_they_were_set),
-	        TEST(removing_what_is_not_queued_changes_nothing),
-	        TEST(random_operations_agree_with_a_search),
-	        TEST(a_hundred_thousand_come_out_sorted),
-	        TEST(leaving_keeps_what_is_still_queued),
-	        TEST(a_queue_that_breathes_does_not_reallocate),
-	        TEST(queueing_allocates_nothing),
-	        TEST(without_memory_nobody_joins_and_nothing_changes),
+		TEST(the_earliest_deadline_comes_first),
+		TEST(equal_deadlines_come_in_the_order_they_were_set),
+		TEST(removing_what_is_not_queued_changes_nothing),
+		TEST(random_operations_agree_with_a_search),
+		TEST(a_hundred_thousand_come_out_sorted),
+		TEST(leaving_keeps_what_is_still_queued),
+		TEST(a_queue_that_breathes_does_not_reallocate),
+		TEST(queueing_allocates_nothing),
+		TEST(without_memory_nobody_joins_and_nothing_changes),
 	};
 
 	return cmocka_run_group_tests_name("timerq", tests, NULL, NULL);

@@ -18,7 +18,7 @@ static int start(const struct talev_plugin_host *host)
 	if (host->option(host, "word") == NULL)
 		return EINVAL;
 	if (talev_add_timer(host->ev, host->mem_ctx, talev_now(host->ev), say,
-	            (void *)(uintptr_t)host) == NULL)
+		    (void *)(uintptr_t)host) == NULL)
 		return errno;
 	return 0;
 }

@@ -22,7 +22,7 @@ static const char *option(const struct talev_plugin_host *host, const char *key)
 }
 
 static void print(
-        const struct talev_plugin_host *host, enum talev_log_level level, const char *format, ...)
+	const struct talev_plugin_host *host, enum talev_log_level level, const char *format, ...)
 {
 	va_list args;
 
@@ -45,7 +45,7 @@ static const struct talev_plugin *load(const char *path)
 	}
 	plugin = dlsym(object, "talev_plugin");
 	if (plugin == NULL || plugin->magic != TALEV_PLUGIN_MAGIC ||
-	        plugin->abi != TALEV_PLUGIN_ABI || plugin->size != sizeof(*plugin)) {
+		plugin->abi != TALEV_PLUGIN_ABI || plugin->size != sizeof(*plugin)) {
 		fprintf(stderr, "%s: no plugin of this release\n", path);
 		return NULL;
 	}
@@ -56,11 +56,11 @@ int main(int argc, char *argv[])
 {
 	struct talev_context *ev = talev_context_init(NULL);
 	struct talev_plugin_host host = {
-	        .size = sizeof(host),
-	        .name = "guest",
-	        .ev = ev,
-	        .option = option,
-	        .log = print,
+		.size = sizeof(host),
+		.name = "guest",
+		.ev = ev,
+		.option = option,
+		.log = print,
 	};
 	int fired = 0;
 

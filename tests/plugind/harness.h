@@ -108,10 +108,9 @@ static inline const char *expect(struct dut *d, const char *text)
 {
 	const char *found;
 
-	while (!(found = strstr(d->log + d->seen, text)) || !strchr(found, '\n')) {
+	while (!(found = strstr(d->log + d->seen, text)) || !strchr(found, '\n'))
 		if (!log_read(d))
 			give_up(d, "the daemon ended without saying \"%s\"", text);
-	}
 	d->seen = (size_t)(found - d->log) + strlen(text);
 	return found + strlen(text);
 }

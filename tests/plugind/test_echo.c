@@ -110,10 +110,9 @@ static void a_slow_reader_loses_nothing_and_takes_no_memory(void **state)
 	echoes(quick, "meanwhile");
 	shutdown(slow, SHUT_WR);
 	while ((n = read_all(slow, got, sizeof(got))) > 0) {
-		for (i = 0; i < n; i++) {
+		for (i = 0; i < n; i++)
 			if ((unsigned char)got[i] != pattern(have + i))
 				give_up(d, "byte %zu is wrong", have + i);
-		}
 		have += n;
 	}
 	assert_int_equal(have, sent);
@@ -135,10 +134,9 @@ static void unload_ends_fifty_busy_clients_at_once(void **state)
 		echoes(fds[i], "hello");
 		fcntl(fds[i], F_SETFL, O_NONBLOCK);
 	}
-	for (i = 0; i < 50; i++) {
+	for (i = 0; i < 50; i++)
 		while (send(fds[i], got, sizeof(got), MSG_NOSIGNAL) > 0)
 			;
-	}
 	ctl_ok(d, "unload echo");
 	assert_int_equal(connect_port(port), -1);
 	for (i = 0; i < 50; i++) {

@@ -54,7 +54,8 @@ static inline struct talev_thread_proxy *proxy_to(struct talev_context *ev)
 	return tp;
 }
 
-static inline struct talev_thread_proxy *handle_of(TALLOC_CTX *mem_ctx, struct talev_thread_proxy *tp)
+static inline struct talev_thread_proxy *handle_of(
+	TALLOC_CTX *mem_ctx, struct talev_thread_proxy *tp)
 {
 	struct talev_thread_proxy *handle = talev_thread_proxy_attach(mem_ctx, tp);
 
@@ -70,7 +71,8 @@ static inline struct talev_immediate *immediate(TALLOC_CTX *mem_ctx)
 	return im;
 }
 
-static inline void send_parcel(struct talev_thread_proxy *tp, TALLOC_CTX *mem_ctx, struct parcel *parcel)
+static inline void send_parcel(
+	struct talev_thread_proxy *tp, TALLOC_CTX *mem_ctx, struct parcel *parcel)
 {
 	struct talev_immediate *im = immediate(mem_ctx);
 

@@ -155,7 +155,8 @@ static void fork_while_others_send(void (*fn)(struct talev_context *ev))
 	atomic_bool stop = false;
 
 	for (int i = 0; i < SENDERS; i++) {
-		senders[i] = (struct sender){talev_thread_proxy_attach(talloc_new(NULL), tp), &stop};
+		senders[i] =
+			(struct sender){talev_thread_proxy_attach(talloc_new(NULL), tp), &stop};
 		assert_non_null(senders[i].handle);
 		threads[i] = thread_start(send_until_stopped, &senders[i]);
 	}

@@ -263,8 +263,7 @@ static void a_tree_with_events_of_a_loop_is_refused(void **state)
 	talloc_free(event);
 }
 
-static void report_back(
-	struct talev_context *ev, struct talev_immediate *im, struct parcel *parcel)
+static void report_back(struct talev_context *ev, struct talev_immediate *im, struct parcel *parcel)
 {
 	struct parcel *answer = parcel_create(parcel, 2);
 

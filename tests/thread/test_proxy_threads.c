@@ -227,7 +227,8 @@ static void answer(struct talev_context *ev, struct talev_immediate *im, void *d
 	demand(im == NULL && question == NULL);
 }
 
-static void ask(struct talev_context *ev, struct talev_thread_proxy *to, struct talev_thread_proxy *me)
+static void ask(
+	struct talev_context *ev, struct talev_thread_proxy *to, struct talev_thread_proxy *me)
 {
 	bool answered = false;
 	struct question *question = talloc_zero(ev, struct question);

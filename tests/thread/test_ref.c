@@ -202,7 +202,7 @@ static void *wait_for_handler(void *arg)
 static void be_waited_for(struct thing *thing)
 {
 	struct waiter *waiter = thing->arg;
-	void (*last)(struct thing *thing) = waiter->last;
+	void (*last)(struct thing * thing) = waiter->last;
 
 	if (waiter->creates)
 		waiter->ref = ref_to(thing);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* TEST_ALL_BACKENDS: finalizing through a weak reference: once, on the owner's thread, after all. */
+/* TEST_ALL_BACKENDS: finalizing through a weak reference: once, on the owner's thread, after all.
+ */
 #include "support/kinds.h"
 #include "thread/threads.h"
 
@@ -239,8 +240,8 @@ static void freed_in_its_handler_and_the_message_arrives_before_that_returns(voi
 {
 	struct talev_context *ev = test_context(*state);
 	struct nest nest = {.im = talev_create_immediate(*state)};
-	struct thing *thing = kind_add(
-		kind_of_test(), ev, *state, free_source_and_run_nested, &nest);
+	struct thing *thing =
+		kind_add(kind_of_test(), ev, *state, free_source_and_run_nested, &nest);
 	struct end end = end_of(thing);
 
 	nest.end = &end;
@@ -291,8 +292,7 @@ static void finalize_and_free_context(struct thing *thing)
 static void the_context_is_freed_in_the_handler_with_the_message_on_its_way(void **state)
 {
 	struct talev_context *ev = test_context(*state);
-	struct thing *thing = kind_add(
-		kind_of_test(), ev, *state, finalize_and_free_context, NULL);
+	struct thing *thing = kind_add(kind_of_test(), ev, *state, finalize_and_free_context, NULL);
 	struct end end = end_of(thing);
 
 	thing->arg = &end;

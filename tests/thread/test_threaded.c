@@ -82,7 +82,9 @@ static void note_finalized(struct talev_context *ev, void *arg)
 static void a_helper_reports_to_a_waiting_loop(void **state)
 {
 	struct talev_context *ev = test_context(*state);
-	struct report r = {.tctx = threaded(ev), .im = immediate(*state), .handler = note,
+	struct report r = {.tctx = threaded(ev),
+		.im = immediate(*state),
+		.handler = note,
 		.arg = NOTE("done")};
 	pthread_t thread = thread_start(report, &r);
 
@@ -287,8 +289,7 @@ static void the_loop_goes_on_while_a_helper_context_lives(void **state)
 {
 	struct talev_context *ev = test_context(*state);
 	struct talev_threaded_context *tctx = threaded(ev);
-	struct report r = {
-		.tctx = tctx, .im = immediate(*state), .handler = free_it, .arg = tctx};
+	struct report r = {.tctx = tctx, .im = immediate(*state), .handler = free_it, .arg = tctx};
 	pthread_t thread;
 
 	assert_true(talev_have_events(ev));
@@ -383,8 +384,8 @@ static void *report_again_and_again(void *arg)
 	for (unsigned i = 0; i < helper->expected; i++) {
 		gate_wait(&helper->may);
 		helper->reports++;
-		demand(talev_threaded_schedule_immediate(
-			       helper->tctx, helper->im, count, helper) == 0);
+		demand(talev_threaded_schedule_immediate(helper->tctx, helper->im, count, helper) ==
+			0);
 	}
 	return NULL;
 }
@@ -406,7 +407,8 @@ static void eight_helpers_report_again_and_again(void **state)
 	pthread_t threads[HELPERS];
 
 	for (int i = 0; i < HELPERS; i++) {
-		helpers[i] = (struct helper){.tctx = threaded(ev), .im = immediate(*state),
+		helpers[i] = (struct helper){.tctx = threaded(ev),
+			.im = immediate(*state),
 			.expected = scaled(2000, 300)};
 		assert_ok(sem_init(&helpers[i].may, 0, 1));
 		threads[i] = thread_start(report_again_and_again, &helpers[i]);

@@ -19,10 +19,9 @@ static void nest(
 	(void)now;
 	talev_loop_allow_nesting(ev);
 	nester->host->log(nester->host, TALEV_LOG_INFO, "in its handler");
-	while (talev_source_get_state(te) == TALEV_LIVE) {
+	while (talev_source_get_state(te) == TALEV_LIVE)
 		if (talev_loop_once(ev) == -1)
 			break;
-	}
 	nester->host->log(nester->host, TALEV_LOG_INFO, "handler goes on");
 }
 

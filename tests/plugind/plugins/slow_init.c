@@ -30,10 +30,9 @@ static int slow_init(const struct talev_plugin_host *host)
 		return errno;
 	talev_loop_allow_nesting(host->ev);
 	host->log(host, TALEV_LOG_INFO, "in its init");
-	while (!*go_on) {
+	while (!*go_on)
 		if (talev_loop_once(host->ev) == -1)
 			return errno;
-	}
 	host->log(host, TALEV_LOG_INFO, "the word is %s", word);
 	return 0;
 }
