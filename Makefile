@@ -2,16 +2,17 @@
 # waf builds (see wscript); these are the names that people expect.
 #
 # BUILD is the folder of the build: build/ unless ./configure was told otherwise, and each folder
-# is a configuration of its own. `make test` uses build/ and build-asan/ whatever BUILD says.
+# is a configuration of its own. `make test` uses build/, build-asan/ and build-tsan/ whatever BUILD
+# says.
 #
 #   make [all] test test-fast demo bench install uninstall dist distcheck clean distclean
-#   make tests BUILD=build-tsan && buildtools/run_tests.py --only tsan
 #   T='-k timer --only plain'   arguments for the test driver (see buildtools/run_tests.py --help)
 
 -include config.mk
 BUILD ?= build
 PLAIN = build
 ASAN = build-asan
+TSAN = build-tsan
 
 # A checkout is for developers; a release is for everybody.
 DEVELOPER = $(if $(wildcard .git),--developer)
@@ -22,7 +23,10 @@ waf = $(if $(wildcard $(call lock,$(1))),,CONFIG_MK=no BUILD=$(1) ./configure $(
 	BUILD=$(1) buildtools/waf $(3)
 comma := ,
 kind = $(if $(filter $(ASAN),$(1)),--sanitize=address$(comma)undefined) \
-	$(if $(filter build-tsan,$(1)),--sanitize=thread)
+	$(if $(filter $(TSAN),$(1)),--sanitize=thread)
+# ThreadSanitizer is for some programs only: those that the driver would run.
+tsan_targets = $(shell buildtools/run_tests.py --only tsan --list | \
+	sed 's/ .*//; s,/,-,g; s/^/talev-/' | paste -sd,)
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
@@ -43,6 +47,7 @@ test check:
 	@buildtools/bootstrap
 	@$(call waf,$(PLAIN),,build --tests)
 	@$(call waf,$(ASAN),$(call kind,$(ASAN)),build --tests)
+	@$(call waf,$(TSAN),$(call kind,$(TSAN)),build --tests --targets=$(tsan_targets))
 	@buildtools/run_tests.py $(T)
 
 test-fast:

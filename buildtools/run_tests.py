@@ -6,7 +6,8 @@
   plain      the programs of tests/<room>/test_*.c from build/
   asan       the same from build-asan/ (AddressSanitizer, LeakSanitizer, UBSan)
   valgrind   those of build/ again under memcheck; a descriptor left open is an error too
-  tsan       the same from build-tsan/; not run unless asked for
+  tsan       those with several threads or Unix signals at work, from build-tsan/, on one backend
+  models     tests/model/models.sh, which says in TAP what spin has proved
   scripts    executables tests/<room>/*.sh
 
 A check or script passes with 0, skips with 77 (its last line is the reason), else it fails. The
@@ -33,7 +34,9 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOGS = os.path.join(TOP, 'build', 'test-logs')
 BACKENDS = ['epoll', 'poll', 'sim']
 FOLDERS = {'plain': 'build', 'asan': 'build-asan', 'valgrind': 'build', 'tsan': 'build-tsan'}
-GROUPS = ['checks', 'plain', 'asan', 'valgrind', 'scripts']
+GROUPS = ['checks', 'plain', 'asan', 'valgrind', 'tsan', 'models', 'scripts']
+# What ThreadSanitizer is for.
+TSAN = re.compile(r'tests/(thread/|event/test_(signal|child))')
 NOT_ROOMS = ['support', 'bench', 'fuzz', 'model', 'demo']
 SKIP = 77
 
@@ -102,7 +105,7 @@ def script_jobs(group, pattern, default_limit):
 		if group == 'scripts' and room in NOT_ROOMS:
 			continue
 		yield Job(os.path.relpath(path, TOP), group, [path], 'build',
-			limit_of(text_of(path), default_limit))
+			limit_of(text_of(path), default_limit), cases=group == 'models')
 
 
 def program_jobs(group, default_limit):
@@ -111,6 +114,8 @@ def program_jobs(group, default_limit):
 			continue
 		text = text_of(source)
 		name = os.path.relpath(source, TOP)[:-len('.c')]
+		if group == 'tsan' and not TSAN.match(name):
+			continue
 		program = os.path.join(TOP, FOLDERS[group], name)
 		limit = limit_of(text, default_limit)
 		argv = [program]
@@ -123,7 +128,8 @@ def program_jobs(group, default_limit):
 				skip = found.group(1).replace('*/', '').strip() or 'NO_VALGRIND'
 			elif not shutil.which('valgrind'):
 				skip = 'valgrind is not installed'
-		for backend in BACKENDS if 'TEST_ALL_BACKENDS' in text else [None]:
+		everywhere = 'TEST_ALL_BACKENDS' in text and group != 'tsan'
+		for backend in BACKENDS if everywhere else [None]:
 			env = {'CMOCKA_MESSAGE_OUTPUT': 'TAP'}
 			if backend:
 				env['TALEV_TEST_BACKEND'] = backend
@@ -137,6 +143,8 @@ def all_jobs(groups, limit):
 			yield from script_jobs(group, 'buildtools/check_*', limit)
 		elif group == 'scripts':
 			yield from script_jobs(group, 'tests/*/*.sh', limit)
+		elif group == 'models':
+			yield from script_jobs(group, 'tests/model/models.sh', limit)
 		else:
 			yield from program_jobs(group, limit)
 
@@ -297,8 +305,8 @@ def arguments():
 		parser.error('-k %s: %s' % (args.k, e))
 	args.only = args.only.split(',')
 	for group in args.only:
-		if group not in GROUPS + ['tsan']:
-			parser.error('no group %r; there are %s and tsan' % (group, ', '.join(GROUPS)))
+		if group not in GROUPS:
+			parser.error('no group %r; there are %s' % (group, ', '.join(GROUPS)))
 	return args
 
 

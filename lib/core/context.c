@@ -39,11 +39,14 @@ void context_close_sources(struct talev_context *ev)
 	struct core_hook *hook;
 
 	wake_close(ev);
-	close_queue(&ev->immediates);
-	close_queue(&ev->due);
-	deadlines_close_all(ev);
-	slots_close_all(ev);
-	close_queue(&ev->resting);
+	/* Close functions may arm what is still live, in a queue that was empty already. */
+	do {
+		close_queue(&ev->immediates);
+		close_queue(&ev->due);
+		deadlines_close_all(ev);
+		slots_close_all(ev);
+		close_queue(&ev->resting);
+	} while (!TAILQ_EMPTY(&ev->immediates) || !TAILQ_EMPTY(&ev->due) || deadlines_any(ev));
 	while ((hook = TAILQ_FIRST(&ev->hooks)) != NULL) {
 		core_hook_remove(ev, hook);
 		if (hook->close != NULL)

@@ -135,15 +135,33 @@ int wake_reopen(struct talev_context *ev);
 void context_close_sources(struct talev_context *ev);
 
 /* owner.c */
+#ifdef TALEV_OWNER_CHECKS
 void owner_take(struct talev_context *ev);
 /* May this thread use src, which is in ev? False: it has been reported; errno. */
 bool owner_check(const struct talev_context *ev, const struct source *src);
+#else
+static inline void owner_take(struct talev_context *ev)
+{
+	(void)ev;
+}
+static inline bool owner_check(const struct talev_context *ev, const struct source *src)
+{
+	(void)ev;
+	(void)src;
+	return true;
+}
+#endif
 
 /* fork.c */
 /* Before the first thing a process does with a context that it got by fork. */
 int context_check_fork(struct talev_context *ev);
 /* When embedded and outside of a turn: what has changed must reach the outer loop. */
-void context_changed(struct talev_context *ev);
+void context_changed_embedded(struct talev_context *ev);
+static inline void context_changed(struct talev_context *ev)
+{
+	if (ev->embedded)
+		context_changed_embedded(ev);
+}
 
 /* source.c */
 void source_place(struct source *src, struct talev_context *ev, enum source_place place);

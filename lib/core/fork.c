@@ -103,11 +103,11 @@ int talev_context_get_fd(struct talev_context *ev)
 
 /* The outer loop sees nothing but our descriptor: it must be readable whenever a turn would find
  * something. */
-void context_changed(struct talev_context *ev)
+void context_changed_embedded(struct talev_context *ev)
 {
 	struct backend_deadlines deadlines;
 
-	if (!ev->embedded || ev->level > 0 || ev->closing || ev->backend == NULL ||
+	if (ev->level > 0 || ev->closing || ev->backend == NULL ||
 		ev->fork_generation != base_fork_generation())
 		return;
 	if (slots_flush(ev) != 0)

@@ -35,18 +35,4 @@ bool owner_check(const struct talev_context *ev, const struct source *src)
 	return false;
 }
 
-#else
-
-void owner_take(struct talev_context *ev)
-{
-	(void)ev;
-}
-
-bool owner_check(const struct talev_context *ev, const struct source *src)
-{
-	(void)ev;
-	(void)src;
-	return true;
-}
-
 #endif

@@ -17,7 +17,7 @@ void *_talev_req_data(struct talev_req *req, const char *type, const char *locat
 			req->ts.src.where, source_location(&req->ts.src), made_as, type, location);
 		return NULL;
 	}
-	if (req_state(req) == TALEV_REQ_RECEIVED) {
+	if (req_state(req) == TALEV_REQ_RECEIVED && !req_has(req, REQ_CLEANING)) {
 		base_misuse("the state of request %s (%s) is used at %s after it was received",
 			req->ts.src.where, source_location(&req->ts.src), location);
 		return NULL;

@@ -38,16 +38,22 @@ int req_need_extra(struct talev_req *req)
 	return 0;
 }
 
-/* Of a request that is live. Is its memory still there? */
-static bool call_cleanup(
-	struct talev_req *req, talev_req_cleanup_fn_t cleanup, enum talev_req_state state)
+/* Of a request that is live and has one. Is its memory still there? */
+static bool call_cleanup(struct talev_req *req, enum talev_req_state state)
 {
+	talev_req_cleanup_fn_t cleanup = req->cleanup;
 	struct core_pin pin;
 
 	if (!core_pin(&pin, &req->ts.src))
 		return false;
+	if (state == TALEV_REQ_RECEIVED)
+		req->cleanup = NULL;
+	req_set(req, REQ_CLEANING);
 	cleanup(req, state);
-	return core_unpin(&pin);
+	if (!core_unpin(&pin))
+		return false;
+	req_clear(req, REQ_CLEANING);
+	return true;
 }
 
 static void req_disarm(struct source *src)
@@ -90,15 +96,11 @@ static bool settle(
 	req->error = error;
 	if (!req_live(req))
 		return false;
-	if (req->cleanup != NULL) {
-		req_set(req, REQ_CLEANING);
-		if (!call_cleanup(req, req->cleanup, state))
-			return false;
-		req_clear(req, REQ_CLEANING);
-	}
+	if (req->cleanup != NULL && !call_cleanup(req, state))
+		return false;
 	if (req->extra != NULL)
 		profile_end(req);
-	return req_live(req);
+	return req_live(req) && req_state(req) != TALEV_REQ_RECEIVED;
 }
 
 void req_post(struct talev_req *req, unsigned flags)
@@ -135,9 +137,11 @@ static void finished_again(
 	struct talev_req *req, enum talev_req_state state, uint64_t error, const char *location)
 {
 	if (req_has(req, REQ_CLEANING)) {
-		req->ts.kind_state = (uint8_t)state;
-		req->error = error;
-		req->ended_at = location;
+		if (req_state(req) != TALEV_REQ_RECEIVED) {
+			req->ts.kind_state = (uint8_t)state;
+			req->error = error;
+			req->ended_at = location;
+		}
 		return;
 	}
 	if (req_has(req, REQ_OUTSIDE))
@@ -318,13 +322,7 @@ void talev_req_set_cleanup_fn(struct talev_req *req, talev_req_cleanup_fn_t fn)
 
 void talev_req_received(struct talev_req *req)
 {
-	talev_req_cleanup_fn_t cleanup = req->cleanup;
-
 	if (req_state(req) == TALEV_REQ_RECEIVED)
-		return;
-	req->cleanup = NULL;
-	if (cleanup != NULL && req_live(req) && !req_has(req, REQ_CLEANING) &&
-		!call_cleanup(req, cleanup, TALEV_REQ_RECEIVED))
 		return;
 	req_drop_timer(req);
 	if (req_has(req, REQ_POSTED)) {
@@ -336,6 +334,10 @@ void talev_req_received(struct talev_req *req)
 		req->error = ESTALE;
 	}
 	req->ts.kind_state = TALEV_REQ_RECEIVED;
+	if (req->cleanup != NULL && req_live(req) && !req_has(req, REQ_CLEANING) &&
+		!call_cleanup(req, TALEV_REQ_RECEIVED))
+		return;
+	req->cleanup = NULL;
 	if (req->extra != NULL) {
 		profile_end(req);
 		req->extra->print = NULL;

@@ -168,9 +168,53 @@ static void the_descriptors_of_a_context_are_closed_on_exec(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+static void never_runs(
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *private_data)
+{
+	(void)ev;
+	(void)te;
+	(void)now;
+	(void)private_data;
+	fail_msg("a timer of a freed context ran");
+}
+
+static void arm_the_other(
+	struct talev_context *ev, struct talev_fd *fde, int fd, void *private_data)
+{
+	struct talev_timer **te = private_data;
+
+	(void)ev;
+	(void)fde;
+	(void)fd;
+	test_note("closed");
+	(void)talev_update_timer(*te, 0);
+}
+
+static void close_function_arms_a_timer_while_the_context_goes(void **state)
+{
+	struct talev_context *ev = test_context(*state);
+	struct talev_timer *te = talev_add_timer(ev, *state, TALEV_SEC(9), never_runs, NULL);
+	struct talev_fd *fde;
+	int fds[2];
+
+	test_pipe(fds);
+	fde = talev_add_fd(ev, *state, fds[0], TALEV_FD_READ, on_fd, &te);
+	assert_non_null(fde);
+	assert_int_equal(talev_timer_stop(te), 0);
+	assert_int_equal(talev_fd_set_close_fn(fde, arm_the_other), 0);
+	talloc_free(ev);
+	assert_notes("closed");
+	assert_int_equal(talev_source_get_state(te), TALEV_FINALIZED);
+	talloc_free(te);
+	talloc_free(fde);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(close_function_arms_a_timer_while_the_context_goes),
 		TEST(backends_are_listed_best_first),
 		TEST(unknown_backend_is_refused),
 		TEST(context_is_a_source_with_name_and_place),

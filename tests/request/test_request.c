@@ -513,6 +513,71 @@ static void request_outlives_its_context_inert(void **state)
 	assert_ok(talev_req_simple_recv(posted));
 }
 
+static void meddle(struct talev_req *req, enum talev_req_state how)
+{
+	test_note("cleanup:%d:%d", (int)how, talev_req_data(req, struct some_state)->number);
+	talev_req_done(req);
+	if (how == TALEV_REQ_ERROR)
+		talev_req_received(req);
+}
+
+static void cleanup_cannot_end_what_is_received(void **state)
+{
+	struct talev_context *ev = test_context(*state);
+	struct talev_req *req = make(ev, *state);
+
+	talev_req_set_callback(req, note_end, NULL);
+	talev_req_set_cleanup_fn(req, meddle);
+	talev_req_received(req);
+	assert_notes("cleanup:6:0");
+	req = make(ev, *state);
+	talev_req_set_callback(req, note_end, NULL);
+	talev_req_set_cleanup_fn(req, meddle);
+	talev_req_error(req, EIO);
+	assert_ok(test_run(ev));
+	assert_notes("cleanup:6:0 cleanup:2:0");
+	assert_true(talev_req_is_error(req, NULL, NULL));
+}
+
+static void re_initialise_makes_requests_inert(void **state)
+{
+	struct talev_context *ev = test_context(*state);
+	struct talev_req *req = make(ev, *state);
+	struct talev_req *posted = make(ev, *state);
+
+	talev_req_set_cleanup_fn(req, note_cleanup);
+	assert_ok(talev_req_set_deadline(req, 0));
+	talev_req_set_callback(req, note_end, NULL);
+	talev_req_set_callback(talev_req_post(posted), note_end, NULL);
+	talev_req_done(posted);
+	assert_ok(talev_re_initialise(ev));
+	assert_notes("cleanup:6");
+	talev_req_done(req);
+	assert_false(talev_have_events(ev));
+	assert_notes("cleanup:6");
+	posted = make(ev, *state);
+	talev_req_set_callback(posted, note_end, NULL);
+	talev_req_done(posted);
+	assert_notes("cleanup:6 1/0");
+}
+
+static void request_cancelled_through_a_reference_calls_nothing(void **state)
+{
+	struct talev_context *ev = test_context(*state);
+	struct talev_req *req = make(ev, *state);
+	struct talev_ref *ref = talev_ref_create(ev, *state, req);
+
+	assert_non_null(ref);
+	talev_req_set_cleanup_fn(req, note_cleanup);
+	talev_req_set_callback(req, note_end, NULL);
+	assert_int_equal(talev_ref_cancel(ref), TALEV_REF_IDLE);
+	talev_req_done(req);
+	assert_ok(test_run(ev));
+	assert_notes("cleanup:6");
+	talloc_free(req);
+	assert_notes("cleanup:6");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -543,6 +608,9 @@ int main(void)
 		TEST(print_tells_what_it_is),
 		TEST(print_function_takes_over),
 		TEST(request_outlives_its_context_inert),
+		TEST(cleanup_cannot_end_what_is_received),
+		TEST(re_initialise_makes_requests_inert),
+		TEST(request_cancelled_through_a_reference_calls_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
