@@ -59,6 +59,10 @@ unsigned talev_loop_level(const struct talev_context *ev);
  * count. */
 bool talev_have_events(const struct talev_context *ev);
 
+/* Has something come from outside (a Unix signal, a message of another thread) that goes before
+ * everything else in the next turn. Costs a load or two. */
+bool talev_loop_has_arrivals(const struct talev_context *ev);
+
 #ifdef __cplusplus
 }
 #endif

@@ -52,6 +52,7 @@ struct talev_context {
 	struct source_queue resting;
 	struct timerq timers[BASE_CLOCKS];
 	talev_time_t turn_time[BASE_CLOCKS];
+	bool turn_time_old; /* a wait has ended since it was read */
 	struct slots slots;
 	TAILQ_HEAD(, core_hook) hooks;
 	struct core_wake *wake;
@@ -120,6 +121,8 @@ bool ready_dispatch(
 void deadlines_collect(struct talev_context *ev);
 /* Reads the clocks that timers wait for. */
 void deadlines_read_clocks(struct talev_context *ev);
+/* The same if there are deadlines to compare with, else only when somebody asks for the time. */
+void deadlines_waited(struct talev_context *ev);
 void deadlines_get(struct talev_context *ev, struct backend_deadlines *deadlines);
 void deadlines_close_all(struct talev_context *ev);
 void deadlines_destroy(struct talev_context *ev);

@@ -53,10 +53,19 @@ bool deadlines_any(const struct talev_context *ev)
 
 void deadlines_read_clocks(struct talev_context *ev)
 {
+	ev->turn_time_old = false;
 	ev->turn_time[TALEV_CLOCK_MONOTONIC] = core_now(ev, TALEV_CLOCK_MONOTONIC);
 	for (int clock = TALEV_CLOCK_MONOTONIC + 1; clock < BASE_CLOCKS; clock++)
 		if (ev->timers[clock].used > 0)
 			ev->turn_time[clock] = core_now(ev, clock);
+}
+
+void deadlines_waited(struct talev_context *ev)
+{
+	if (deadlines_any(ev))
+		deadlines_read_clocks(ev);
+	else
+		ev->turn_time_old = true;
 }
 
 void deadlines_collect(struct talev_context *ev)

@@ -241,7 +241,7 @@ static bool hook_pending(struct core_hook *hook)
 				   : atomic_load_explicit(hook->pending, memory_order_relaxed);
 }
 
-bool dispatch_hooks_pending(struct talev_context *ev)
+bool dispatch_hooks_pending(const struct talev_context *ev)
 {
 	struct core_hook *hook;
 

@@ -12,7 +12,7 @@ enum unit {
 	UNIT_GONE, /* and the context is gone or going: do not touch it */
 };
 
-bool dispatch_hooks_pending(struct talev_context *ev);
+bool dispatch_hooks_pending(const struct talev_context *ev);
 /* Has a message arrived that is not yet in any queue? */
 bool dispatch_hooks_feeding(const struct talev_context *ev);
 /* The loop is about to sleep: whoever brings work from now on has to wake it. False: it is there.

@@ -135,7 +135,7 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 			unit = errno == EINTR ? dispatch_one(ev, false, false) : UNIT_NONE;
 			return unit == UNIT_NONE ? failed() : turn_of(unit);
 		}
-		deadlines_read_clocks(ev);
+		deadlines_waited(ev);
 		if (n == 1) {
 			bool there = ready_dispatch(ev, &event, true, &fired);
 
@@ -328,6 +328,11 @@ int _talev_loop_until(struct talev_context *ev, bool (*finished)(void *private_d
 		turn = traced(&call, true, true);
 	}
 	return leave(&call, turn);
+}
+
+bool talev_loop_has_arrivals(const struct talev_context *ev)
+{
+	return dispatch_hooks_pending(ev);
 }
 
 void talev_loop_break(struct talev_context *ev)
