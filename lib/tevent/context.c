@@ -51,6 +51,7 @@ struct tevent_context *tevent_context_init_ops(
 	TAILQ_INIT(&ev->immediates);
 	TAILQ_INIT(&ev->owing);
 	LIST_INIT(&ev->wrappers);
+	alarm_init(&ev->alarm);
 	ev->ops = ops;
 	ev->additional_data = additional_data;
 	ev->wait_timeout = WAIT_DEFAULT;

@@ -16,12 +16,11 @@
 #include <stdint.h>
 #include <bsd/sys/queue.h>
 #include <talev/context.h>
-#include <talev/immediate.h>
-#include <talev/timer.h>
 #include <tevent/tevent.h>
 #include "base/timerq.h"
 
 struct door;
+struct talev_fd;
 struct wrapper;
 struct signal_table;
 struct tevent_fd;
@@ -35,10 +34,17 @@ struct loop_frame {
 /* What talev's loop has found for us. */
 enum found {
 	FOUND_NOTHING,
-	FOUND_IMMEDIATE,
-	FOUND_TIMER,
+	FOUND_ALARM,
 	FOUND_FD,
 	FOUND_SIGNAL,
+};
+
+/* Ends a wait. */
+struct alarm {
+	int fd; /* a timerfd; -1: never needed */
+	pid_t pid;
+	struct talev_fd *watcher;
+	talev_time_t at;
 };
 
 TAILQ_HEAD(fd_queue, tevent_fd);
@@ -68,8 +74,7 @@ struct tevent_context {
 	struct wrapper *wrapper; /* if it is one: then nothing of what follows is used */
 
 	struct talev_context *loop;
-	struct talev_immediate *turn; /* scheduled: run the first of immediates */
-	struct talev_timer *alarm;    /* ends a wait: look at timers */
+	struct alarm alarm;
 	const char *backend;
 	bool mt;      /* other threads may change it while it waits */
 	bool waiting; /* it does; only with mt */
@@ -116,6 +121,10 @@ int loop_wait(struct tevent_context *ev, const char *location);
 bool loop_has_events(struct tevent_context *ev);
 /* The user set or took away a trace callback. */
 void loop_trace(struct tevent_context *ev);
+
+/* alarm.c */
+void alarm_init(struct alarm *alarm);
+void alarm_close(struct alarm *alarm);
 
 /* context.c: all events go inert; the loop stays. */
 void context_disarm(struct tevent_context *ev);

@@ -6,8 +6,6 @@
 #include "tevent/context.h"
 #include "tevent/door.h"
 
-struct talev_fd;
-
 /*
  * The life of an event. It is armed in ev, until it is detached: freed, or its context gone or
  * made anew. While busy, its chunk stays: the destructor refuses, and whoever called the handler
