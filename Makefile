@@ -56,7 +56,7 @@ test-fast:
 	@buildtools/run_tests.py --only checks,plain $(T)
 
 bench:
-	@buildtools/bootstrap build
+	@buildtools/bootstrap build bench
 	@if ls tests/bench/*.c >/dev/null 2>&1; then \
 		$(call waf,$(BUILD),$(call kind,$(BUILD)),build --bench) && \
 		BUILD=$(CURDIR)/$(BUILD) LD_LIBRARY_PATH=$(CURDIR)/$(BUILD) tests/bench/run.sh; \

@@ -372,7 +372,7 @@ def build_bench(bld):
 	for source in bld.path.ant_glob('tests/bench/*.c'):
 		target = 'tests/bench/' + source.name[:-len('.c')]
 		bld(**common(bld, features='c cprogram', source=source, target=target, idx=40,
-			name='talev-' + target.replace('/', '-'), includes='include tests/bench',
+			name='talev-' + target.replace('/', '-'), includes='include tests',
 			use=[l[0] + '-shared' for l in LIBRARIES] + keys(['talloc', 'libbsd']),
 			install_path=None))
 

@@ -35,8 +35,9 @@ LOGS = os.path.join(TOP, 'build', 'test-logs')
 BACKENDS = ['epoll', 'poll', 'sim']
 FOLDERS = {'plain': 'build', 'asan': 'build-asan', 'valgrind': 'build', 'tsan': 'build-tsan'}
 GROUPS = ['checks', 'plain', 'asan', 'valgrind', 'tsan', 'models', 'scripts']
-# What ThreadSanitizer is for.
-TSAN = re.compile(r'tests/(thread/|event/test_(signal|child))')
+# What ThreadSanitizer is for. It tells a signal handler late, of a context that is over by then: the
+# storm, where the handler blocks its signal by that context, would wait for ever.
+TSAN = re.compile(r'tests/(thread/|event/test_(signal(?!_storm)|child))')
 NOT_ROOMS = ['support', 'bench', 'fuzz', 'model', 'demo']
 SKIP = 77
 

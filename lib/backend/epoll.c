@@ -186,10 +186,14 @@ static int epoll_wait_backend(struct backend *be, const struct backend_deadlines
 		return -1;
 	}
 	if (block) {
-		if (set_alarm(ep, TALEV_CLOCK_REALTIME, deadlines->at[TALEV_CLOCK_REALTIME]) != 0)
-			return -1;
-		if (set_alarm(ep, TALEV_CLOCK_BOOTTIME, deadlines->at[TALEV_CLOCK_BOOTTIME]) != 0)
-			return -1;
+		for (int clock = TALEV_CLOCK_REALTIME; clock < BASE_CLOCKS; clock++) {
+			talev_time_t at = deadlines->at[clock];
+
+			if (at == TALEV_NEVER && ep->alarms.of[clock].at == TALEV_NEVER)
+				continue;
+			if (set_alarm(ep, (enum talev_clock)clock, at) != 0)
+				return -1;
+		}
 		timeout = until(deadlines->at[TALEV_CLOCK_MONOTONIC]);
 	}
 	n = base_epoll_wait(ep->epfd, ready, max < BACKEND_BATCH ? max : BACKEND_BATCH, timeout);

@@ -7,29 +7,28 @@
  */
 #include "base/fork.h"
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <unistd.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static atomic_uint generation;
-static bool unwatched;
+atomic_uint base_forks;
+atomic_bool base_forks_watched;
 
 static void count_fork(void)
 {
-	atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&base_forks, 1, memory_order_relaxed);
 }
 
 static void watch_forks(void)
 {
-	unwatched = pthread_atfork(NULL, NULL, count_fork) != 0;
+	if (pthread_atfork(NULL, NULL, count_fork) == 0)
+		atomic_store_explicit(&base_forks_watched, true, memory_order_release);
 }
 
-unsigned base_fork_generation(void)
+unsigned base_fork_generation_slow(void)
 {
 	pthread_once(&once, watch_forks);
+	if (atomic_load_explicit(&base_forks_watched, memory_order_acquire))
+		return atomic_load_explicit(&base_forks, memory_order_relaxed);
 	/* No memory for the handler: the process number is the next best thing that changes. */
-	if (unwatched)
-		return (unsigned)getpid();
-	return atomic_load_explicit(&generation, memory_order_relaxed);
+	return (unsigned)getpid();
 }

@@ -54,7 +54,8 @@ static void log_to_stderr(enum talev_log_level level, const char *message, void 
 	(void)ignored;
 }
 
-static void format_message(char message[MESSAGE_MAX + 1], const char *format, va_list ap)
+__attribute__((format(printf, 2, 0))) static void format_message(
+	char message[MESSAGE_MAX + 1], const char *format, va_list ap)
 {
 	message[0] = '\0';
 	vsnprintf(message, MESSAGE_MAX + 1, format, ap);

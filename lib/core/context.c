@@ -146,8 +146,7 @@ talev_time_t talev_clock_now(struct talev_context *ev, enum talev_clock clock)
 
 talev_time_t talev_turn_time(struct talev_context *ev)
 {
-	if (ev->turn_time_old)
-		deadlines_read_clocks(ev);
+	deadlines_need_time(ev);
 	return ev->turn_time[TALEV_CLOCK_MONOTONIC];
 }
 

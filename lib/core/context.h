@@ -52,7 +52,7 @@ struct talev_context {
 	struct source_queue resting;
 	struct timerq timers[BASE_CLOCKS];
 	talev_time_t turn_time[BASE_CLOCKS];
-	bool turn_time_old; /* a wait has ended since it was read */
+	bool time_known;
 	struct slots slots;
 	TAILQ_HEAD(, core_hook) hooks;
 	struct core_wake *wake;
@@ -94,7 +94,15 @@ static inline void trace(struct talev_context *ev, enum talev_trace_point point,
 /* slot.c */
 void slots_init(struct talev_context *ev);
 void slots_destroy(struct talev_context *ev);
-struct slot *slot_get(struct talev_context *ev, int fd);
+static inline struct slot *slot_get(struct talev_context *ev, int fd)
+{
+	unsigned page = (unsigned)fd / SLOT_PAGE;
+
+	if (page >= ev->slots.page_count || ev->slots.pages[page] == NULL)
+		return NULL;
+	return &ev->slots.pages[page]->slots[fd % SLOT_PAGE];
+}
+
 /* Tells the kernel what has changed. -1: the errno of what it refused, which stays on the list. */
 int slots_flush(struct talev_context *ev);
 void slots_close_all(struct talev_context *ev);
@@ -120,13 +128,25 @@ bool ready_dispatch(
 /* Moves what has come due by the turn's time to the due queue. */
 void deadlines_collect(struct talev_context *ev);
 /* Reads the clocks that timers wait for. */
+/* The turn's time is read again when it is asked for next. */
+static inline void deadlines_new_time(struct talev_context *ev)
+{
+	ev->time_known = false;
+}
 void deadlines_read_clocks(struct talev_context *ev);
-/* The same if there are deadlines to compare with, else only when somebody asks for the time. */
-void deadlines_waited(struct talev_context *ev);
+/* The turn's time is known. */
+static inline void deadlines_need_time(struct talev_context *ev)
+{
+	if (!ev->time_known)
+		deadlines_read_clocks(ev);
+}
 void deadlines_get(struct talev_context *ev, struct backend_deadlines *deadlines);
 void deadlines_close_all(struct talev_context *ev);
 void deadlines_destroy(struct talev_context *ev);
-bool deadlines_any(const struct talev_context *ev);
+static inline bool deadlines_any(const struct talev_context *ev)
+{
+	return (ev->timers[0].used | ev->timers[1].used | ev->timers[2].used) != 0;
+}
 void deadlines_each(struct talev_context *ev, void (*fn)(struct source *src, void *private_data),
 	void *private_data);
 

@@ -43,29 +43,15 @@ void core_timer_disarm(struct timer_source *ts)
 	source_place(&ts->src, ts->src.ev, PLACE_RESTING);
 }
 
-bool deadlines_any(const struct talev_context *ev)
-{
-	for (int clock = 0; clock < BASE_CLOCKS; clock++)
-		if (ev->timers[clock].used > 0)
-			return true;
-	return false;
-}
+_Static_assert(BASE_CLOCKS == 3, "deadlines_any() names them");
 
 void deadlines_read_clocks(struct talev_context *ev)
 {
-	ev->turn_time_old = false;
 	ev->turn_time[TALEV_CLOCK_MONOTONIC] = core_now(ev, TALEV_CLOCK_MONOTONIC);
 	for (int clock = TALEV_CLOCK_MONOTONIC + 1; clock < BASE_CLOCKS; clock++)
 		if (ev->timers[clock].used > 0)
 			ev->turn_time[clock] = core_now(ev, clock);
-}
-
-void deadlines_waited(struct talev_context *ev)
-{
-	if (deadlines_any(ev))
-		deadlines_read_clocks(ev);
-	else
-		ev->turn_time_old = true;
+	ev->time_known = true;
 }
 
 void deadlines_collect(struct talev_context *ev)
@@ -73,6 +59,9 @@ void deadlines_collect(struct talev_context *ev)
 	/* In strict order one that is armed meanwhile, for an earlier moment, still goes first. */
 	size_t most = ev->strict ? 1 : SIZE_MAX;
 
+	if (!deadlines_any(ev))
+		return;
+	deadlines_need_time(ev);
 	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
 		struct timerq *q = &ev->timers[clock];
 		struct timerq_node *node;

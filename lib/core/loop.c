@@ -135,7 +135,7 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 			unit = errno == EINTR ? dispatch_one(ev, false, false) : UNIT_NONE;
 			return unit == UNIT_NONE ? failed() : turn_of(unit);
 		}
-		deadlines_waited(ev);
+		deadlines_new_time(ev);
 		if (n == 1) {
 			bool there = ready_dispatch(ev, &event, true, &fired);
 
@@ -174,8 +174,7 @@ static enum turn once(struct talev_context *ev, bool block)
 
 	if (life->ready_count > 0)
 		return finalizers(life);
-	if (deadlines_any(ev))
-		deadlines_read_clocks(ev);
+	deadlines_new_time(ev);
 	unit = dispatch_once(ev);
 	if (unit != UNIT_NONE)
 		return turn_of(unit);
@@ -200,6 +199,9 @@ static bool may_sleep(struct talev_context *ev)
 	if (ev->immediate_count > 0 || ev->due_count > 0 || ev->life->ready_count > 0 ||
 		dispatch_hooks_pending(ev))
 		return false;
+	if (!deadlines_any(ev))
+		return true;
+	deadlines_need_time(ev);
 	deadlines_get(ev, &deadlines);
 	for (int clock = 0; clock < BASE_CLOCKS; clock++)
 		if (deadlines.at[clock] <= ev->turn_time[clock])
@@ -226,8 +228,8 @@ static enum turn dispatch_batch(struct loop_call *call, const struct backend_eve
 			return TURN_GONE;
 		if (ev->break_pending)
 			return TURN_WORKED;
-		if (i % 16 == 15 && deadlines_any(ev))
-			deadlines_read_clocks(ev);
+		if (i % 16 == 15)
+			deadlines_new_time(ev);
 	}
 	return TURN_WORKED;
 }
@@ -241,7 +243,7 @@ static enum turn batch(struct loop_call *call)
 
 	if (life_run(call->life) > 0 && (call->life->ev == NULL || ev->closing))
 		return TURN_GONE;
-	deadlines_read_clocks(ev);
+	deadlines_new_time(ev);
 	dispatch_begin_turn(ev);
 	if (dispatch_urgent(ev) == UNIT_GONE)
 		return TURN_GONE;
@@ -251,7 +253,7 @@ static enum turn batch(struct loop_call *call)
 	n = ready_wait(ev, may_sleep(ev), events, ev->backend->ops->now != NULL ? 1 : BATCH);
 	if (n < 0)
 		return failed();
-	deadlines_read_clocks(ev);
+	deadlines_new_time(ev);
 	return dispatch_batch(call, events, n);
 }
 

@@ -14,6 +14,9 @@
 
 void owner_take(struct talev_context *ev)
 {
+	/* Two system calls, which a loop need not pay for every turn. */
+	if (ev->owner != 0 && pthread_equal(ev->owner_self, pthread_self()))
+		return;
 	ev->owner_self = pthread_self();
 	ev->owner = gettid();
 	if (pthread_getname_np(pthread_self(), ev->owner_name, sizeof(ev->owner_name)) != 0)

@@ -93,8 +93,10 @@ bool ready_dispatch(
 	fs = pick(slot, events, &told);
 	if (fs == NULL)
 		return true;
-	TAILQ_REMOVE(&slot->watchers, &fs->src, link);
-	TAILQ_INSERT_TAIL(&slot->watchers, &fs->src, link);
+	if (TAILQ_NEXT(&fs->src, link) != NULL) {
+		TAILQ_REMOVE(&slot->watchers, &fs->src, link);
+		TAILQ_INSERT_TAIL(&slot->watchers, &fs->src, link);
+	}
 	*fired = true;
 	return core_fire(ev, &fs->src, told, 0);
 }
@@ -116,10 +118,18 @@ static int sift(struct talev_context *ev, struct backend_event *events, int n)
 {
 	int kept = 0;
 	int lost = -1;
+	bool plain = true;
 
-	for (int i = 0; i < n; i++)
-		if (find(ev, &events[i]) == NULL)
+	for (int i = 0; i < n; i++) {
+		struct slot *slot = find(ev, &events[i]);
+
+		if (slot == NULL)
 			lost = events[i].fd;
+		if (slot == NULL || slot->internal || (events[i].events & BACKEND_CLOSED) != 0)
+			plain = false;
+	}
+	if (plain)
+		return n;
 	for (int i = 0; i < n; i++) {
 		struct slot *slot = find(ev, &events[i]);
 

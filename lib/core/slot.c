@@ -11,15 +11,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-struct slot *slot_get(struct talev_context *ev, int fd)
-{
-	unsigned page = (unsigned)fd / SLOT_PAGE;
-
-	if (page >= ev->slots.page_count || ev->slots.pages[page] == NULL)
-		return NULL;
-	return &ev->slots.pages[page]->slots[fd % SLOT_PAGE];
-}
-
 static int grow(struct slots *slots, unsigned page)
 {
 	unsigned count = slots->page_count > 0 ? slots->page_count : 4;

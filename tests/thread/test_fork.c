@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* NO_VALGRIND: what other threads had in their hands is lost in the child */
 /* TEST_ALL_BACKENDS: fork(2) while other threads are at work: the child has a loop of its own. */
 #include <sys/wait.h>
 #include "thread/threads.h"
