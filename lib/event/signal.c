@@ -154,9 +154,14 @@ static void unblock(const struct watched *watched)
 /* False: the context has gone. */
 static bool tell_box(struct talev_context *ev, struct sigbox *box)
 {
-	for (int signum = 1; signum < SIGNUM_LIMIT; signum++) {
+	uint64_t left = box->numbers;
+
+	while (left != 0) {
+		int signum = __builtin_ctzll(left) + 1;
 		struct watched *watched = (struct watched *)box->subs[signum];
 
+		left &= left - 1;
+		/* A handler may have freed its last watcher meanwhile. */
 		if (watched == NULL)
 			continue;
 		report_loss(watched);
@@ -229,9 +234,8 @@ static struct sigbox *box_for(struct talev_context *ev)
 
 static void close_box_if_unused(struct sigbox *box)
 {
-	for (int signum = 1; signum < SIGNUM_LIMIT; signum++)
-		if (box->subs[signum] != NULL)
-			return;
+	if (box->numbers != 0)
+		return;
 	core_hook_remove(box->ev, &box->hook);
 	sigbox_close(box);
 }
@@ -253,6 +257,7 @@ static struct watched *watch(struct sigbox *box, int signum, int sa_flags)
 		return NULL;
 	}
 	box->subs[signum] = &watched->sub;
+	box->numbers |= UINT64_C(1) << (signum - 1);
 	return watched;
 }
 
@@ -263,6 +268,7 @@ static void unwatch_if_unused(struct watched *watched)
 	if (!TAILQ_EMPTY(&watched->watchers))
 		return;
 	box->subs[watched->sub.signum] = NULL;
+	box->numbers &= ~(UINT64_C(1) << (watched->sub.signum - 1));
 	sigtable_unsubscribe(&watched->sub);
 }
 

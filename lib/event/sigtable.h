@@ -28,6 +28,7 @@ struct sigbox {
 	struct talev_context *ev;
 	struct core_hook hook;
 	struct sigsub *subs[SIGNUM_LIMIT]; /* owner's */
+	uint64_t numbers;                  /* bit n - 1: subs[n] is there */
 	atomic_bool pending;
 	atomic_bool asleep; /* the loop waits, or is about to: it has to be woken */
 	struct core_wake *wake;
