@@ -162,14 +162,18 @@ static int set_alarm(struct epoll_backend *ep, enum talev_clock clock, talev_tim
 	return -1;
 }
 
-static talev_time_t until(talev_time_t deadline)
+static talev_time_t timeout_of(const struct backend_deadlines *deadlines)
 {
+	talev_time_t deadline = deadlines->at[TALEV_CLOCK_MONOTONIC];
+	talev_time_t longest = deadlines->longest > 0 ? deadlines->longest : TALEV_NEVER;
 	talev_time_t now;
 
 	if (deadline == TALEV_NEVER)
-		return TALEV_NEVER;
+		return longest;
 	now = base_clock_now(TALEV_CLOCK_MONOTONIC);
-	return deadline > now ? deadline - now : 0;
+	if (deadline <= now)
+		return 0;
+	return deadline - now < longest ? deadline - now : longest;
 }
 
 static int epoll_wait_backend(struct backend *be, const struct backend_deadlines *deadlines,
@@ -194,7 +198,7 @@ static int epoll_wait_backend(struct backend *be, const struct backend_deadlines
 			if (set_alarm(ep, (enum talev_clock)clock, at) != 0)
 				return -1;
 		}
-		timeout = until(deadlines->at[TALEV_CLOCK_MONOTONIC]);
+		timeout = timeout_of(deadlines);
 	}
 	n = base_epoll_wait(ep->epfd, ready, max < BACKEND_BATCH ? max : BACKEND_BATCH, timeout);
 	if (n < 0)

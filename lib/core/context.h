@@ -53,6 +53,7 @@ struct talev_context {
 	struct timerq timers[BASE_CLOCKS];
 	talev_time_t turn_time[BASE_CLOCKS];
 	bool time_known;
+	talev_time_t longest_wait; /* of this call of a loop; 0: no limit */
 	struct slots slots;
 	TAILQ_HEAD(, core_hook) hooks;
 	struct core_wake *wake;

@@ -81,6 +81,7 @@ void deadlines_get(struct talev_context *ev, struct backend_deadlines *deadlines
 
 		deadlines->at[clock] = node != NULL ? node->deadline : TALEV_NEVER;
 	}
+	deadlines->longest = ev->longest_wait;
 }
 
 void deadlines_close_all(struct talev_context *ev)

@@ -121,6 +121,11 @@ static enum turn finalizers(struct life *life)
 	return life->ev == NULL ? TURN_GONE : TURN_WORKED;
 }
 
+static bool limited(const struct talev_context *ev)
+{
+	return ev->longest_wait != 0;
+}
+
 /* Waits, and runs one handler: a descriptor's, or what the wait brought before it. */
 static enum turn wait_once(struct talev_context *ev, bool block)
 {
@@ -147,7 +152,7 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 			return turn_of(unit);
 		if (ev->life->ready_count > 0)
 			return finalizers(ev->life);
-		if (!block)
+		if (!block || limited(ev))
 			return TURN_IDLE;
 		if (!talev_have_events(ev)) {
 			errno = ENOENT;
@@ -182,7 +187,7 @@ static enum turn once(struct talev_context *ev, bool block)
 	if (life->ready_count > 0)
 		return finalizers(life);
 	dispatch_rested(ev);
-	if (!talev_have_events(ev))
+	if (!limited(ev) && !talev_have_events(ev))
 		return nothing_left(ev);
 	if (ev->immediate_count > 0 || ev->due_count > 0) {
 		/* They have had their share, and go on if no descriptor wants its own. */
@@ -273,13 +278,15 @@ static enum turn traced(struct loop_call *call, bool block, bool many)
 	return turn;
 }
 
-static int run_once(struct talev_context *ev, bool block, const char *location)
+static int run_once(
+	struct talev_context *ev, bool block, talev_time_t longest, const char *location)
 {
 	struct loop_call call;
 	enum turn turn = TURN_WORKED;
 
 	if (enter(&call, ev, location) != 0)
 		return -1;
+	ev->longest_wait = longest;
 	if (!take_break(&call))
 		turn = traced(&call, block, false);
 	if (turn == TURN_IDLE) {
@@ -291,12 +298,17 @@ static int run_once(struct talev_context *ev, bool block, const char *location)
 
 int _talev_loop_once(struct talev_context *ev, const char *location)
 {
-	return run_once(ev, true, location);
+	return run_once(ev, true, 0, location);
 }
 
 int _talev_loop_nowait(struct talev_context *ev, const char *location)
 {
-	return run_once(ev, false, location);
+	return run_once(ev, false, 0, location);
+}
+
+int _talev_loop_timed(struct talev_context *ev, talev_time_t longest, const char *location)
+{
+	return run_once(ev, longest > 0, longest > 0 ? longest : 0, location);
 }
 
 int _talev_loop_wait(struct talev_context *ev, const char *location)
@@ -306,6 +318,7 @@ int _talev_loop_wait(struct talev_context *ev, const char *location)
 
 	if (enter(&call, ev, location) != 0)
 		return -1;
+	ev->longest_wait = 0;
 	while (turn == TURN_WORKED && !ev->break_pending && talev_have_events(ev))
 		turn = traced(&call, true, true);
 	return leave(&call, turn);
@@ -319,6 +332,7 @@ int _talev_loop_until(struct talev_context *ev, bool (*finished)(void *private_d
 
 	if (enter(&call, ev, location) != 0)
 		return -1;
+	ev->longest_wait = 0;
 	call.finished = finished;
 	call.finished_private = private_data;
 	while (turn == TURN_WORKED && !stopped(&call)) {
