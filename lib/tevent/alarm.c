@@ -2,11 +2,11 @@
 /*
  * What ends the wait of the loop when a timer is due, or when it has waited long enough.
  *
- * A timer of talev's would do, but then talev would look at the clocks before and after each wait;
- * here the clock is looked at once, and only if there are timers at all. So it is a timerfd that
- * the loop watches. It follows the wall clock, and its being set ends the wait too. An alarm that
- * is too early stays: most deadlines are taken back before they come, and moving the timerfd with
- * each of them costs more than a wait that ends for nothing.
+ * With poll it is the time limit of the wait. epoll_wait(2) is slower with one than without, also
+ * when something is ready, so there it is a timerfd that the loop watches, which costs nothing
+ * while it is quiet (in poll's list it would). An alarm that is too early stays: most deadlines are
+ * taken back before they come, and moving the timerfd with each of them costs more than a wait that
+ * ends for nothing. Timers of talev's would do, but make talev look at the clock in each turn.
  */
 #include "tevent/alarm.h"
 
@@ -17,6 +17,7 @@
 #include <talev/fd.h>
 
 #define WAIT_FOREVER TALEV_SEC(10LL * 365 * 86400)
+#define ROUND_FROM   TALEV_MSEC(10)
 
 static talev_time_t read_clock(clockid_t clock)
 {
@@ -102,6 +103,21 @@ talev_time_t alarm_limit(const struct tevent_context *ev)
 		wait = WAIT_FOREVER;
 	/* The coarse clock may be some milliseconds behind, and costs a quarter. */
 	return talev_time_add(read_clock(CLOCK_REALTIME_COARSE), wait);
+}
+
+talev_time_t alarm_patience(const struct tevent_context *ev)
+{
+	struct tevent_timer *te = timer_first(ev);
+	talev_time_t wait;
+
+	if (te == NULL)
+		return ev->wait_timeout >= INT32_MAX ? WAIT_FOREVER : TALEV_SEC(ev->wait_timeout);
+	wait = talev_time_add(te->node.deadline, -ev->looked_at);
+	/* Due by now, though not a moment ago: look, and come back. */
+	if (wait < 1)
+		return 1;
+	/* Nobody who waits long waits for less than a millisecond, and those are cheaper. */
+	return wait < ROUND_FROM ? wait : (wait / TALEV_MSEC(1) + 1) * TALEV_MSEC(1);
 }
 
 int alarm_set(struct tevent_context *ev, talev_time_t limit)

@@ -107,6 +107,7 @@ int tevent_re_initialise(struct tevent_context *ev)
 	context_disarm(ev);
 	ev->nesting_hook = NULL;
 	ev->nesting_private = NULL;
+	ev->level = 0;
 	return ev->ops->context_init(ev);
 }
 
@@ -132,6 +133,7 @@ pid_t tevent_cached_getpid(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	pthread_once(&once, watch_pid);
+	if (cached_pid == 0)
+		pthread_once(&once, watch_pid);
 	return cached_pid;
 }

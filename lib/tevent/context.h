@@ -76,6 +76,7 @@ struct tevent_context {
 	struct talev_context *loop;
 	struct alarm alarm;
 	const char *backend;
+	bool timed;   /* waits with a time limit, else with an alarm */
 	bool mt;      /* other threads may change it while it waits */
 	bool waiting; /* it does; only with mt */
 
@@ -89,6 +90,7 @@ struct tevent_context {
 	struct burials burials; /* talev's watchers to be freed then; only with mt */
 	size_t fd_active;       /* those with flags */
 	struct timerq timers;
+	talev_time_t looked_at; /* the clock, when the first timer was last found not to be due */
 	struct immediate_queue immediates;
 	struct immediate_queue owing; /* running: their DETACH has not been traced yet */
 	struct signal_table *signals; /* of its thread; NULL: never had one */
@@ -133,6 +135,13 @@ void context_disarm(struct tevent_context *ev);
 void debug_message(struct tevent_context *ev, enum tevent_debug_level level, const char *fmt, ...)
 	PRINTF_ATTRIBUTE(3, 4);
 void debug_abort(struct tevent_context *ev, const char *fmt, ...) PRINTF_ATTRIBUTE(2, 3);
+
+/* What happens, for who asks for all of it. */
+#define debug_trace(ev, ...)                                                                       \
+	do {                                                                                       \
+		if ((ev)->debug_max >= TEVENT_DEBUG_TRACE)                                         \
+			debug_message((ev), TEVENT_DEBUG_TRACE, __VA_ARGS__);                      \
+	} while (0)
 
 /* The loop behind a context that may be a wrapper; NULL: it is gone. */
 struct tevent_context *context_main(struct tevent_context *ev);

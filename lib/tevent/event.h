@@ -109,7 +109,7 @@ struct tevent_timer *timer_add(struct tevent_context *ev, TALLOC_CTX *mem_ctx,
 void timer_detach(struct tevent_timer *te);
 void timer_detach_all(struct tevent_context *ev);
 void timer_detach_wrapper(struct tevent_context *ev, const struct wrapper *wrapper);
-struct tevent_timer *timer_first(struct tevent_context *ev);
+struct tevent_timer *timer_first(const struct tevent_context *ev);
 void timer_invoke(struct tevent_timer *te, struct timeval current_time, bool *removed);
 /* Runs the first if it is due. False: it is not. */
 bool timer_run(struct tevent_context *ev);

@@ -87,7 +87,6 @@ static void bury(struct tevent_context *ev, struct talev_fd *watcher)
 		return;
 	burial->watcher = watcher;
 	SLIST_INSERT_HEAD(&ev->burials, burial, link);
-	door_wake(ev->door);
 }
 
 static void free_buried(struct tevent_context *ev)
@@ -107,8 +106,7 @@ static void make_dirty(struct tevent_fd *fde)
 		fde->dirty = true;
 		TAILQ_INSERT_TAIL(&fde->e.ev->dirty, fde, dirty_link);
 	}
-	if (fde->e.ev->waiting)
-		door_wake(fde->e.ev->door);
+	door_wake(fde->e.ev->door);
 }
 
 static int changed(struct tevent_fd *fde)
@@ -162,6 +160,8 @@ void fd_detach(struct tevent_fd *fde)
 		ev->fd_active--;
 	fde->e.ev = NULL;
 	fde->e.wrapper = NULL;
+	if (ev->mt)
+		door_wake(ev->door);
 	if (fde->watcher == NULL)
 		return;
 	if (ev->waiting)

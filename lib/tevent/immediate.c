@@ -69,6 +69,7 @@ void immediate_cancel(struct tevent_immediate *im)
 		return;
 	ev = im->e.ev;
 	unqueue(im);
+	debug_trace(ev, "Cancel immediate event %p \"%s\"\n", (void *)im, im->e.handler_name);
 	im->handler = NULL;
 	im->e.wrapper = NULL;
 	trace_immediate(ev, im, TEVENT_EVENT_TRACE_DETACH);
@@ -111,7 +112,8 @@ void immediate_schedule(struct tevent_immediate *im, struct tevent_context *ev,
 	trace_immediate(ev, im, TEVENT_EVENT_TRACE_ATTACH);
 	im->place = IMMEDIATE_QUEUED;
 	TAILQ_INSERT_TAIL(&ev->immediates, im, link);
-	if (ev->waiting)
+	debug_trace(ev, "Schedule immediate event \"%s\": %p\n", handler_name, (void *)im);
+	if (ev->mt)
 		door_wake(ev->door);
 }
 
@@ -147,6 +149,7 @@ void immediate_invoke(struct tevent_immediate *im, bool *removed)
 	if (im->place != IMMEDIATE_QUEUED)
 		return;
 	unqueue(im);
+	debug_trace(ev, "Run immediate event \"%s\": %p\n", im->e.handler_name, (void *)im);
 	im->owed = ev;
 	im->place = IMMEDIATE_OWING;
 	TAILQ_INSERT_TAIL(&ev->owing, im, link);

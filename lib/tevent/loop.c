@@ -50,6 +50,7 @@ int loop_open(struct tevent_context *ev, const char *backend, bool mt)
 	if (ev->loop == NULL)
 		return -1;
 	ev->backend = backend;
+	ev->timed = strcmp(talev_context_get_backend(ev->loop), "poll") == 0;
 	ev->mt = mt;
 	if (mt && door_get(ev) == NULL) {
 		loop_close(ev);
@@ -88,52 +89,58 @@ static bool arrivals(struct tevent_context *ev, const char *location)
 	if (ev->signal_count == 0)
 		return false;
 	if (talev_loop_has_arrivals(ev->loop))
-		_talev_loop_nowait(ev->loop, location);
+		_talev_loop_timed(ev->loop, 0, location);
 	errno = error;
 	return signal_run(ev);
 }
 
 static int talev_turn(struct tevent_context *ev, const char *location)
 {
-	int result;
-
 	ev->found = FOUND_NOTHING;
 	if (ev->wait_timeout == 0)
-		result = _talev_loop_nowait(ev->loop, location);
-	else
-		result = _talev_loop_once(ev->loop, location);
-	if (result != 0 && errno == ENOENT)
-		errno = EAGAIN;
-	return result;
+		return _talev_loop_timed(ev->loop, 0, location);
+	if (ev->timed)
+		return _talev_loop_timed(ev->loop, alarm_patience(ev), location);
+	return _talev_loop_once(ev->loop, location);
+}
+
+/* Nothing has come. False: the wait has only been disturbed. */
+static bool over(struct tevent_context *ev, talev_time_t limit)
+{
+	ev->fruitless = true;
+	return timer_run(ev) || (limit > 0 && alarm_over(limit));
 }
 
 static int wait_once(struct tevent_context *ev, const char *location)
 {
 	talev_time_t limit = 0;
-	int result;
 
 	if (ev->mt)
 		fd_flush(ev);
 	if (timer_first(ev) == NULL && ev->wait_timeout > 0)
 		limit = alarm_limit(ev);
 	for (;;) {
-		if (ev->wait_timeout > 0 && alarm_set(ev, limit) != 0)
+		int result;
+
+		if (!ev->timed && ev->wait_timeout > 0 && alarm_set(ev, limit) != 0)
 			return -1;
 		result = talev_turn(ev, location);
 		if (signal_run(ev))
 			return 0;
-		if (result != 0)
+		if (result != 0 && errno == ENOENT)
+			errno = EAGAIN;
+		if (result != 0 && (errno != EAGAIN || ev->wait_timeout == 0))
 			return -1;
 		if (ev->found == FOUND_FD && fd_ready(ev->found_fd, ev->found_flags))
 			return 0;
-		if (ev->found == FOUND_FD || ev->found == FOUND_SIGNAL)
-			continue;
-		/* Was something closed? */
-		ev->fruitless = true;
-		if (ev->found == FOUND_NOTHING || timer_run(ev))
+		if (result != 0 || ev->found == FOUND_ALARM) {
+			if (over(ev, limit))
+				return 0;
+		} else if (ev->found == FOUND_NOTHING) {
+			/* A Unix signal, or another thread. */
+			ev->fruitless = true;
 			return 0;
-		if (limit > 0 && alarm_over(limit))
-			return 0;
+		}
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers. They stand in a queue of this context's own, one chunk each, and talev has one timer for
- * all of them, which wakes the loop for the first. A deadline of zero is before any other.
+ * Timers. They stand in a queue of this context's own, one chunk each, and talev knows
+ * none of them: see alarm.c. A deadline of zero is before any other.
  */
 #define TEVENT_DEPRECATED 1
 #include "tevent/wrapper.h"
@@ -25,7 +25,7 @@ static talev_time_t deadline_of(const struct timeval *tv)
 	return seconds < LATEST ? seconds : LATEST;
 }
 
-struct tevent_timer *timer_first(struct tevent_context *ev)
+struct tevent_timer *timer_first(const struct tevent_context *ev)
 {
 	struct timerq_node *node = timerq_first(&ev->timers);
 
@@ -109,7 +109,10 @@ struct tevent_timer *timer_add(struct tevent_context *ev, TALLOC_CTX *mem_ctx,
 		.handler = handler,
 	};
 	trace_timer(ev, te, TEVENT_EVENT_TRACE_ATTACH);
-	timerq_set(&ev->timers, &te->node, deadline_of(&next_event));
+	debug_trace(ev, "Added timed event \"%s\": %p\n", handler_name, (void *)te);
+	/* One that is moved to zero later comes after all that were added with zero. */
+	timerq_set(&ev->timers, &te->node,
+		tevent_timeval_is_zero(&next_event) ? INT64_MIN : deadline_of(&next_event));
 	talloc_set_destructor(te, timer_destructor);
 	return te;
 }
@@ -141,6 +144,7 @@ void timer_invoke(struct tevent_timer *te, struct timeval current_time, bool *re
 	if (te->e.ev == NULL)
 		return;
 	timerq_remove(&te->e.ev->timers, &te->node);
+	debug_trace(te->e.ev, "Running timer event %p \"%s\"\n", (void *)te, te->e.handler_name);
 	te->e.busy++;
 	call_handler(te->e.ev, te, current_time);
 	/* Moved inside its handler, it stays. */
@@ -165,7 +169,8 @@ bool timer_run(struct tevent_context *ev)
 		return false;
 	if (!tevent_timeval_is_zero(&te->next_event)) {
 		now = tevent_timeval_current();
-		if (deadline_of(&now) < te->node.deadline)
+		ev->looked_at = deadline_of(&now);
+		if (ev->looked_at < te->node.deadline)
 			return false;
 	}
 	timer_invoke(te, now, NULL);
