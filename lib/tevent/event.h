@@ -51,7 +51,7 @@ enum immediate_place {
 /* A call of the handler of an immediate. */
 struct immediate_call {
 	struct immediate_call *outer;
-	bool gone; /* the immediate was in a request, and went with it */
+	bool gone; /* the immediate is not there any more, or another thread's */
 };
 
 struct tevent_immediate {
@@ -125,7 +125,8 @@ void immediate_detach_all(struct tevent_context *ev);
 void immediate_invoke(struct tevent_immediate *im, bool *removed);
 /* Runs the first. False: there is none. */
 bool immediate_run(struct tevent_context *ev);
-/* For one that is a member of something that is being freed. */
+/* For one that is a member of something that is being freed, or that goes to another thread: the
+ * calls of its handler that are on the stack do not touch it again. */
 void immediate_forget(struct tevent_immediate *im);
 
 /* signal.c */

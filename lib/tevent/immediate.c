@@ -178,6 +178,8 @@ void immediate_forget(struct tevent_immediate *im)
 	immediate_cancel(im);
 	for (call = im->call; call != NULL; call = call->outer)
 		call->gone = true;
+	im->call = NULL;
+	im->e.busy = 0;
 }
 
 bool immediate_run(struct tevent_context *ev)

@@ -172,6 +172,8 @@ void tevent_thread_proxy_schedule(struct tevent_thread_proxy *tp, struct tevent_
 	message->tp = tp;
 	message->item.arrive = message_arrives;
 	message->handler = handler;
+	/* It may be the one whose handler this is. */
+	immediate_forget(*pp_im);
 	message->im = talloc_move(message, pp_im);
 	if (pp != NULL)
 		message->private_data = talloc_move(message, pp);
