@@ -119,8 +119,7 @@ void tevent_fd_set_flags(struct tevent_fd *fde, uint16_t flags);
 void tevent_fd_set_tag(struct tevent_fd *fde, uint64_t tag);
 uint64_t tevent_fd_get_tag(const struct tevent_fd *fde);
 
-#define TEVENT_FD_READABLE(fde)                                                                    \
-	tevent_fd_set_flags(fde, tevent_fd_get_flags(fde) | TEVENT_FD_READ)
+#define TEVENT_FD_READABLE(fde) tevent_fd_set_flags(fde, tevent_fd_get_flags(fde) | TEVENT_FD_READ)
 #define TEVENT_FD_NOT_READABLE(fde)                                                                \
 	tevent_fd_set_flags(fde, tevent_fd_get_flags(fde) & ~TEVENT_FD_READ)
 #define TEVENT_FD_WRITEABLE(fde)                                                                   \
@@ -266,8 +265,7 @@ struct tevent_req *_tevent_req_create(TALLOC_CTX *mem_ctx, void *pstate, size_t 
 struct tevent_req *__tevent_req_create(TALLOC_CTX *mem_ctx, void *pstate, size_t state_size,
 	const char *type, const char *func, const char *location);
 #define tevent_req_create(_mem_ctx, _pstate, _type)                                                \
-	__tevent_req_create(                                                                       \
-		(_mem_ctx), (_pstate), sizeof(_type), #_type, __func__, __location__)
+	__tevent_req_create((_mem_ctx), (_pstate), sizeof(_type), #_type, __func__, __location__)
 
 void tevent_req_set_callback(struct tevent_req *req, tevent_req_fn fn, void *pvt);
 void _tevent_req_set_callback(
@@ -316,8 +314,7 @@ struct tevent_req *tevent_req_post(struct tevent_req *req, struct tevent_context
 void tevent_req_defer_callback(struct tevent_req *req, struct tevent_context *ev);
 bool tevent_req_is_in_progress(struct tevent_req *req);
 bool tevent_req_poll(struct tevent_req *req, struct tevent_context *ev);
-bool tevent_req_is_error(
-	struct tevent_req *req, enum tevent_req_state *state, uint64_t *error);
+bool tevent_req_is_error(struct tevent_req *req, enum tevent_req_state *state, uint64_t *error);
 void tevent_req_received(struct tevent_req *req);
 
 /* Profiles of requests. */
@@ -337,8 +334,8 @@ const struct tevent_req_profile *tevent_req_profile_get_subprofiles(
 const struct tevent_req_profile *tevent_req_profile_next(const struct tevent_req_profile *profile);
 struct tevent_req_profile *tevent_req_profile_create(TALLOC_CTX *mem_ctx);
 bool tevent_req_profile_set_name(struct tevent_req_profile *profile, const char *name);
-bool tevent_req_profile_set_start(struct tevent_req_profile *profile, const char *start_location,
-	struct timeval start_time);
+bool tevent_req_profile_set_start(
+	struct tevent_req_profile *profile, const char *start_location, struct timeval start_time);
 bool tevent_req_profile_set_stop(
 	struct tevent_req_profile *profile, const char *stop_location, struct timeval stop_time);
 void tevent_req_profile_set_status(struct tevent_req_profile *profile, pid_t pid,
@@ -532,8 +529,7 @@ bool _tevent_context_push_use(struct tevent_context *ev, const char *location) _
 #define tevent_context_push_use(ev) _tevent_context_push_use(ev, __location__)
 void _tevent_context_pop_use(struct tevent_context *ev, const char *location) _DEPRECATED_;
 #define tevent_context_pop_use(ev) _tevent_context_pop_use(ev, __location__)
-bool tevent_context_same_loop(
-	struct tevent_context *ev1, struct tevent_context *ev2) _DEPRECATED_;
+bool tevent_context_same_loop(struct tevent_context *ev1, struct tevent_context *ev2) _DEPRECATED_;
 
 #endif /* TEVENT_DEPRECATED */
 
