@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "support/support.h"
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include "base/log.h"
@@ -78,29 +77,36 @@ static void misuse_is_logged_and_told_to_the_abort_hook(void **state)
 	assert_string_equal(abort_reason, "freed twice");
 }
 
-/* What fn writes to stderr, and how the process ends that runs it. */
+struct writer {
+	void (*fn)(void);
+	int fd;
+};
+
+static void write_to_the_pipe(void *arg)
+{
+	const struct writer *writer = arg;
+
+	signal(SIGABRT, SIG_DFL);
+	dup2(writer->fd, STDERR_FILENO);
+	writer->fn();
+}
+
+/* What fn writes to stderr (less than a pipe holds), and how the process ends that runs it. */
 static size_t stderr_of(void (*fn)(void), char *text, size_t size, int *status)
 {
+	struct writer writer = {.fn = fn};
 	size_t used = 0;
 	ssize_t n;
 	int fds[2];
-	pid_t pid;
 
 	assert_ok(pipe(fds));
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		signal(SIGABRT, SIG_DFL);
-		dup2(fds[1], STDERR_FILENO);
-		fn();
-		_exit(0);
-	}
+	writer.fd = fds[1];
+	*status = test_in_child(write_to_the_pipe, &writer);
 	close(fds[1]);
 	while ((n = read(fds[0], text + used, size - used - 1)) > 0)
 		used += (size_t)n;
 	text[used] = '\0';
 	close(fds[0]);
-	assert_int_equal(waitpid(pid, status, 0), pid);
 	return used;
 }
 
