@@ -59,7 +59,7 @@ DEVELOPER = '''
 '''.split()
 
 # Folders of tests/ whose programs are not tests of a room.
-NOT_ROOMS = ['support', 'bench', 'fuzz', 'model', 'man', 'install', 'demo']
+NOT_ROOMS = ['support', 'bench', 'fuzz', 'model', 'man', 'install', 'demo', 'tevent', 'samba']
 
 
 def at_top(ctx):
