@@ -8,7 +8,9 @@ set -u
 cd "$(dirname "$0")/../.."
 top=$PWD
 build=${TALEV_BUILD:-$top/build}
+include=${TEVENT_INCLUDE:-$top/include/tevent}
 CC=${CC:-gcc}
+[ -e "$include/tevent.h" ] || { echo "there is no $include/tevent.h"; exit 1; }
 library=
 for one in "$build" "$build/tevent" "$build/lib/tevent" "$build/talev"; do
 	[ ! -e "$one/libtevent.so.0" ] || library=$one
@@ -35,14 +37,14 @@ compile() {
 		-ltalloc || { echo "does not compile with $what"; exit 1; }
 	LD_LIBRARY_PATH=$library:$build "$work/$what" || { echo "$what: wrong layout"; exit 1; }
 }
-compile our-header -I"$top/include/tevent" -DOURS
-$CC -std=c11 -fsyntax-only -I"$top/include/tevent" -include tevent.h -x c /dev/null &&
-	g++ -std=c++17 -fsyntax-only -I"$top/include/tevent" -include tevent.h -x c++ /dev/null ||
+compile our-header -I"$include" -DOURS
+$CC -std=c11 -fsyntax-only -I"$include" -include tevent.h -x c /dev/null &&
+	g++ -std=c++17 -fsyntax-only -I"$include" -include tevent.h -x c++ /dev/null ||
 	{ echo "our tevent.h does not stand alone"; exit 1; }
 if [ -e /usr/include/tevent.h ]; then
 	compile installed-header
 	# The same declarations: a file that sees both, one after the other, is told of each difference.
-	python3 tests/tevent/abi.py --same "$top/include/tevent/tevent.h" /usr/include/tevent.h "$CC" ||
+	python3 tests/tevent/abi.py --same "$include/tevent.h" /usr/include/tevent.h "$CC" ||
 		exit 1
 fi
 echo "the binary interface is tevent's"

@@ -148,7 +148,7 @@ static void set_flag(
 	*(bool *)flag = true;
 }
 
-int turns_for(struct tevent_context *ev, unsigned milliseconds)
+int count_turns(struct tevent_context *ev, unsigned milliseconds)
 {
 	bool over = false;
 	int n = 0;
@@ -159,6 +159,30 @@ int turns_for(struct tevent_context *ev, unsigned milliseconds)
 		n++;
 	}
 	return n;
+}
+
+static void count_down(struct tevent_context *ev, struct tevent_fd *fde, uint16_t flags, void *left)
+{
+	(void)ev, (void)flags;
+	if (--*(int *)left == 0)
+		tevent_fd_set_flags(fde, 0);
+}
+
+void turns_for(struct tevent_context *ev, unsigned milliseconds)
+{
+	struct tevent_fd *marker;
+	int fds[2], left = 4;
+
+	count_turns(ev, milliseconds);
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	poke(fds[1]);
+	marker = tevent_add_fd(ev, ev, fds[0], TEVENT_FD_READ, count_down, &left);
+	assert_non_null(marker);
+	while (left > 0)
+		once(ev);
+	talloc_free(marker);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 static int remember_fd(int fd)
@@ -393,8 +417,19 @@ static int list(const struct point_test *tests, size_t count)
 	return 0;
 }
 
-/* --list, or words that the names of the tests to run contain. --faults: those whose fault the
- * system's library should show. --here: in this process, for a debugger. */
+/* What the library lists, but for poll_mt: there turns are woken that the tests do not expect. */
+static int list_backends(void)
+{
+	const char **name;
+
+	for (name = tevent_backend_list(NULL); name && *name; name++)
+		if (strcmp(*name, "poll_mt") != 0)
+			printf("%s\n", *name);
+	return 0;
+}
+
+/* --list, --backends, or words that the names of the tests to run contain. --faults: those whose
+ * fault the system's library should show. --here: in this process, for a debugger. */
 int points_main(int argc, char **argv, const struct point_test *tests, size_t count)
 {
 	struct CMUnitTest *chosen = calloc(count, sizeof(*chosen));
@@ -407,6 +442,10 @@ int points_main(int argc, char **argv, const struct point_test *tests, size_t co
 	if (argc > 1 && strcmp(argv[1], "--list") == 0) {
 		free(chosen);
 		return list(tests, count);
+	}
+	if (argc > 1 && strcmp(argv[1], "--backends") == 0) {
+		free(chosen);
+		return list_backends();
 	}
 	for (i = 0; chosen && i < count; i++) {
 		for (a = first; a < argc && !strstr(tests[i].name, argv[a]); a++)

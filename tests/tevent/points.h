@@ -94,8 +94,11 @@ void note_when_freed(TALLOC_CTX *ptr, const char *word);
 /* One loop_once() that must return 0, and n of them. */
 void once(struct tevent_context *ev);
 void turns(struct tevent_context *ev, int n);
-/* Turns for as long as it takes a timer of that many milliseconds to fire; how many there were. */
-int turns_for(struct tevent_context *ev, unsigned milliseconds);
+/* How many turns it takes until a timer of that many milliseconds fires: few if nobody spins. */
+int count_turns(struct tevent_context *ev, unsigned milliseconds);
+/* Turns for that long, and however late the machine is, until the kernel has been asked a few times
+ * what is ready. */
+void turns_for(struct tevent_context *ev, unsigned milliseconds);
 struct timeval in_milliseconds(unsigned milliseconds);
 #define ZERO_TIME tevent_timeval_zero()
 

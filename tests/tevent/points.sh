@@ -5,7 +5,8 @@
 #
 # Builds the programs of this folder and runs them three times: with the system's header and
 # library, which shows that the tests tell the truth; the same programs with our library; built
-# with our header, with our library. Each on the backends of BACKENDS. Prints which point has which
+# with our header, with our library. Each on the backends of BACKENDS (default: all that the library
+# lists, but for poll_mt, which a few tests ask for themselves). Prints which point has which
 # tests and what became of them, as TAP with TAP=1.
 #
 #   VALGRIND=1       under memcheck (ours only)
@@ -18,10 +19,10 @@ top=$PWD
 points=75
 what=${1:-all}
 [ $# -eq 0 ] || shift
-BACKENDS=${BACKENDS:-standard epoll poll}
 CC=${CC:-gcc}
 here=$top/tests/tevent
 build=${SANITIZE:-${TALEV_BUILD:-$top/build}}
+include=${TEVENT_INCLUDE:-$top/include/tevent}
 # A driver's own setting must not turn the system's turn into ours.
 unset LD_LIBRARY_PATH
 
@@ -59,7 +60,8 @@ complain() {
 run() {
 	name=$1 folder=$work/$2 libraries=$3 whose=$4
 	shift 4
-	for backend in $BACKENDS; do
+	listed=$(LD_LIBRARY_PATH=$libraries "$folder/test_misc" --backends)
+	for backend in ${BACKENDS:-$listed}; do
 		for program in "$folder"/test_*; do
 			log=$work/log
 			env LD_LIBRARY_PATH="$libraries" POINTS_AGAINST="$whose" \
@@ -114,7 +116,7 @@ elif [ "$what" != system ]; then
 		runner="valgrind -q --error-exitcode=99 --trace-children=no --fair-sched=try"
 	fi
 	[ -z "$have_system" ] || [ -n "${SANITIZE:-}" ] || run unchanged system "$path" ours "$@"
-	if build ours -I"$top/include/tevent" -L"$library" -Wl,-rpath-link,"$build" -ltevent; then
+	if [ -e "$include/tevent.h" ] && build ours -I"$include" -L"$library" -Wl,-rpath-link,"$build" -ltevent; then
 		run ours ours "$path" ours "$@"
 	else
 		complain 'the programs do not compile with our header'

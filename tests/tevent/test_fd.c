@@ -158,7 +158,7 @@ static void p19_the_writer_alone_is_not_told_of_an_error(void **state)
 	assert_int_equal(calls, 0);
 	assert_int_equal(tevent_fd_get_flags(fde), 0);
 	/* And it does not turn into a busy loop. */
-	assert_in_range(turns_for(ev, 20), 1, 3);
+	assert_in_range(count_turns(ev, 20), 1, 3);
 }
 
 static void p19_who_asks_for_both_is_told_what_can_be_read(void **state)
@@ -433,7 +433,7 @@ static void p25_closing_first_disarms_and_the_loop_goes_on(void **state)
 	poke(good[1]);
 	once(ev);
 	assert_notes("good");
-	assert_in_range((drain(good[0]), turns_for(ev, 20)), 1, 3);
+	assert_in_range((drain(good[0]), count_turns(ev, 20)), 1, 3);
 	assert_int_equal(talloc_free(fde), 0);
 }
 
@@ -559,7 +559,7 @@ static void p28_the_kernel_knows_at_once_what_is_free(void **state)
 	forget();
 	/* The open file lives on in the copy: had it stayed in the kernel's set, this would spin.
 	 */
-	assert_in_range(turns_for(ev, 20), 1, 2);
+	assert_in_range(count_turns(ev, 20), 1, 2);
 	/* The number comes back as another file, and that one is watched. */
 	make_pipe(fds);
 	assert_int_equal(fds[0], number);
@@ -587,7 +587,7 @@ static void p28_freed_and_closed_between_two_turns(void **state)
 	copy = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
 	talloc_free(fde);
 	close_now(&fds[0]);
-	assert_in_range(turns_for(ev, 20), 1, 2);
+	assert_in_range(count_turns(ev, 20), 1, 2);
 	assert_int_equal(calls, 0);
 	close(copy);
 }
@@ -607,7 +607,7 @@ static void p28_disabled_and_closed_between_two_turns(void **state)
 	tevent_fd_set_flags(fde, 0);
 	copy = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
 	close_now(&fds[0]);
-	assert_in_range(turns_for(ev, 20), 1, 2);
+	assert_in_range(count_turns(ev, 20), 1, 2);
 	assert_int_equal(calls, 0);
 	talloc_free(fde);
 	close(copy);

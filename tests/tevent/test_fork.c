@@ -250,6 +250,109 @@ static void p47_close_functions_run_once_when_freed_later(void **state)
 	assert_notes("close");
 }
 
+struct server {
+	struct tevent_context *ev;
+	int status;
+	int served[2];
+};
+
+static void serve(struct tevent_context *ev, struct tevent_fd *fde, uint16_t flags, void *p)
+{
+	(void)ev, (void)flags, (void)p;
+	note("serve");
+	talloc_free(fde);
+}
+
+/* What smbd does: the child is born in a handler of the parent's loop, starts the context over and
+ * loops inside that handler for the rest of its life. */
+static void be_a_child(struct server *server)
+{
+	need(tevent_re_initialise(server->ev) == 0);
+	need(tevent_add_fd(server->ev, server->ev, server->served[0], TEVENT_FD_READ, serve, NULL));
+	tevent_add_timer(server->ev, server->ev, ZERO_TIME, note_timer, "timer");
+	tevent_schedule_immediate(
+		tevent_create_immediate(server->ev), server->ev, note_immediate, "im");
+	poke(server->served[1]);
+	forget_notes();
+	need(tevent_loop_wait(server->ev) == 0);
+	need(strcmp(notes(), "im timer serve") == 0);
+	need(talloc_free(server->ev) == 0);
+	_exit(0);
+}
+
+static void fork_in_handler(struct server *server)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		be_a_child(server);
+	assert_int_equal(waitpid(pid, &server->status, 0), pid);
+	note("forked");
+}
+
+static void fork_in_fd(struct tevent_context *ev, struct tevent_fd *fde, uint16_t flags, void *p)
+{
+	(void)ev, (void)fde, (void)flags;
+	fork_in_handler(p);
+}
+
+static void fork_in_timer(
+	struct tevent_context *ev, struct tevent_timer *te, struct timeval now, void *p)
+{
+	(void)ev, (void)te, (void)now;
+	fork_in_handler(p);
+}
+
+static void fork_in_immediate(struct tevent_context *ev, struct tevent_immediate *im, void *p)
+{
+	(void)ev, (void)im;
+	fork_in_handler(p);
+}
+
+static void fork_in_signal(struct tevent_context *ev, struct tevent_signal *se, int signum,
+	int count, void *siginfo, void *p)
+{
+	(void)ev, (void)se, (void)signum, (void)count, (void)siginfo;
+	fork_in_handler(p);
+}
+
+static void p47_a_child_born_in_a_handler_starts_over_and_loops_there(void **state)
+{
+	struct server server = {.ev = context()};
+	struct tevent_signal *se;
+	struct tevent_fd *fde;
+	int fds[2];
+
+	(void)state;
+	make_pipe(fds);
+	make_pipe(server.served);
+	poke(fds[1]);
+	fde = tevent_add_fd(server.ev, server.ev, fds[0], TEVENT_FD_READ, fork_in_fd, &server);
+	once(server.ev);
+	assert_notes("forked");
+	assert_int_equal(server.status, 0);
+	talloc_free(fde);
+	drain(server.served[0]);
+	tevent_add_timer(server.ev, server.ev, ZERO_TIME, fork_in_timer, &server);
+	once(server.ev);
+	assert_notes("forked forked");
+	assert_int_equal(server.status, 0);
+	drain(server.served[0]);
+	tevent_schedule_immediate(
+		tevent_create_immediate(server.ev), server.ev, fork_in_immediate, &server);
+	once(server.ev);
+	assert_notes("forked forked forked");
+	assert_int_equal(server.status, 0);
+	drain(server.served[0]);
+	se = tevent_add_signal(server.ev, server.ev, SIGUSR1, 0, fork_in_signal, &server);
+	raise(SIGUSR1);
+	once(server.ev);
+	assert_notes("forked forked forked forked");
+	assert_int_equal(server.status, 0);
+	talloc_free(se);
+}
+
 static const struct point_test tests[] = {
 	BOTH(p45_the_child_knows_its_own_number),
 	BOTH(p45_a_child_has_lost_its_threaded_contexts),
@@ -257,6 +360,7 @@ static const struct point_test tests[] = {
 	BOTH(p46_timers_immediates_and_signals_are_inherited),
 	BOTH(p46_a_child_that_starts_over_leaves_the_parent_alone),
 	BOTH(p47_re_initialise_makes_everything_inert),
+	BOTH(p47_a_child_born_in_a_handler_starts_over_and_loops_there),
 	NEWER(p47_re_initialise_keeps_the_wait_timeout),
 	BOTH(p47_close_functions_run_once_when_freed_later),
 };

