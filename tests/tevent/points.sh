@@ -113,9 +113,10 @@ elif [ "$what" != system ]; then
 		export ASAN_OPTIONS
 	fi
 	if [ -n "${VALGRIND:-}" ]; then
-		runner="valgrind -q --error-exitcode=99 --trace-children=no --fair-sched=try"
+		runner="valgrind -q --error-exitcode=99 --fair-sched=try --leak-check=full
+			--show-leak-kinds=definite --errors-for-leak-kinds=definite"
 	fi
-	[ -z "$have_system" ] || [ -n "${SANITIZE:-}" ] || run unchanged system "$path" ours "$@"
+	[ -z "$have_system" ] || [ -n "${SANITIZE:-}${VALGRIND:-}" ] || run unchanged system "$path" ours "$@"
 	if [ -e "$include/tevent.h" ] && build ours -I"$include" -L"$library" -Wl,-rpath-link,"$build" -ltevent; then
 		run ours ours "$path" ours "$@"
 	else
