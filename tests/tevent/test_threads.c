@@ -232,6 +232,105 @@ static void p64_messages_of_two_threads_lose_nothing(void **state)
 	assert_int_equal(job.first, 10000);
 }
 
+static void note_nothing(struct tevent_context *ev, struct tevent_immediate *im, void *p)
+{
+	(void)ev, (void)im;
+	note("%s", p ? "something" : "nothing");
+}
+
+static void p62_a_message_without_data(void **state)
+{
+	struct tevent_context *ev = context();
+	struct tevent_thread_proxy *proxy = tevent_thread_proxy_create(ev);
+	struct tevent_immediate *im = tevent_create_immediate(NULL);
+
+	(void)state;
+	tevent_thread_proxy_schedule(proxy, &im, note_nothing, NULL);
+	assert_null(im);
+	turns_for(ev, 3);
+	assert_notes("nothing");
+}
+
+/* As the manual of tevent shows it: a block of memory goes there and comes back, and so does the
+ * immediate that brought it, out of its own handler. */
+struct reply {
+	struct tevent_thread_proxy *proxy;
+	pthread_t thread;
+	int rounds;
+	bool *finished;
+};
+
+static struct tevent_thread_proxy *master;
+static int replies;
+/* Who sends holds it, so that no proxy goes while somebody is still about to leave it. */
+static pthread_mutex_t sending = PTHREAD_MUTEX_INITIALIZER;
+
+static void ask(struct tevent_context *ev, struct tevent_immediate *im, void *p);
+
+static void take_reply(struct tevent_context *ev, struct tevent_immediate *im, void *p)
+{
+	struct reply *reply = talloc_get_type_abort(p, struct reply);
+
+	talloc_steal(ev, reply);
+	if (!pthread_equal(reply->thread, pthread_self()))
+		abort();
+	if (--reply->rounds > 0)
+		tevent_thread_proxy_schedule(master, &im, ask, &reply);
+	else
+		*reply->finished = true;
+}
+
+static void ask(struct tevent_context *ev, struct tevent_immediate *im, void *p)
+{
+	struct reply *reply = talloc_get_type_abort(p, struct reply);
+	struct tevent_thread_proxy *proxy = reply->proxy;
+
+	talloc_steal(ev, reply);
+	replies++;
+	pthread_mutex_lock(&sending);
+	tevent_thread_proxy_schedule(proxy, &im, take_reply, &reply);
+	pthread_mutex_unlock(&sending);
+	if (im || reply)
+		abort();
+}
+
+static void *ask_many_times(void *unused)
+{
+	struct tevent_context *ev = tevent_context_init(NULL);
+	struct reply *reply = talloc(ev, struct reply);
+	struct tevent_immediate *im = tevent_create_immediate(ev);
+	bool finished = false;
+
+	(void)unused;
+	*reply = (struct reply){tevent_thread_proxy_create(ev), pthread_self(), 500, &finished};
+	tevent_thread_proxy_schedule(master, &im, ask, &reply);
+	while (!finished)
+		if (tevent_loop_once(ev) != 0)
+			abort();
+	pthread_mutex_lock(&sending);
+	pthread_mutex_unlock(&sending);
+	talloc_free(ev);
+	return NULL;
+}
+
+static void p64_questions_and_replies_between_loops(void **state)
+{
+	struct tevent_context *ev = context();
+	pthread_t threads[3];
+	int i;
+
+	(void)state;
+	talloc_disable_null_tracking();
+	master = tevent_thread_proxy_create(ev);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, ask_many_times, NULL), 0);
+	while (replies < 1500)
+		once(ev);
+	for (i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	talloc_free(ev);
+}
+
 static void *schedule_all(void *p)
 {
 	static char words[][2] = {"0", "1", "2", "3", "4", "5", "6", "7"};
@@ -444,11 +543,13 @@ static const struct point_test tests[] = {
 	BOTH(p62_all_of_a_batch_arrive),
 	MENDED(p62_a_batch_keeps_its_order),
 	BOTH(p62_what_the_handler_does_not_take_is_freed),
+	BOTH(p62_a_message_without_data),
 	BOTH(p63_no_proxy_on_a_wrapper),
 	BOTH(p63_freeing_a_proxy_frees_what_is_under_way),
 	BOTH(p63_a_proxy_goes_with_its_context),
 	BOTH(p63_a_proxy_freed_by_its_own_message),
 	BOTH(p64_messages_of_two_threads_lose_nothing),
+	BOTH(p64_questions_and_replies_between_loops),
 	BOTH(p65_a_threaded_immediate_runs_in_order),
 	BOTH(p65_it_wakes_a_loop_that_waits),
 	BOTH(p65_wrong_use_aborts),
