@@ -10,7 +10,6 @@ top=$PWD
 build=${TALEV_BUILD:-$top/build}
 include=${TEVENT_INCLUDE:-$top/include/tevent}
 CC=${CC:-gcc}
-[ -e "$include/tevent.h" ] || { echo "there is no $include/tevent.h"; exit 1; }
 library=
 for one in "$build" "$build/tevent" "$build/lib/tevent" "$build/talev"; do
 	[ ! -e "$one/libtevent.so.0" ] || library=$one
@@ -20,6 +19,7 @@ if [ -z "$library" ]; then
 	echo "no libtevent.so.0 below $build"
 	exit 1
 fi
+[ -e "$include/tevent.h" ] || { echo "there is no $include/tevent.h"; exit 1; }
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 system=$(ldconfig -p | sed -n 's/.*libtevent\.so\.0 .*=> //p' | head -1)
