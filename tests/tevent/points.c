@@ -329,9 +329,9 @@ void *newer_function(const char *name)
 	return address;
 }
 
-time_t wait_timeout(struct tevent_context *ev, time_t seconds)
+uint32_t wait_timeout(struct tevent_context *ev, uint32_t seconds)
 {
-	time_t (*set)(struct tevent_context *, time_t);
+	uint32_t (*set)(struct tevent_context *, uint32_t);
 
 	*(void **)&set = newer_function("tevent_context_set_wait_timeout");
 	return set(ev, seconds);

@@ -125,7 +125,7 @@ void capture_debug(struct tevent_context *ev);
 const char *debug_text(void);
 
 /* Functions that 0.14.1 has not. The test fails if they are missing. */
-time_t wait_timeout(struct tevent_context *ev, time_t seconds);
+uint32_t wait_timeout(struct tevent_context *ev, uint32_t seconds);
 void *newer_function(const char *name);
 
 bool against_ours(void);
