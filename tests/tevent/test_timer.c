@@ -25,7 +25,8 @@ static void *real(const char *name)
 
 static void waits(double seconds)
 {
-	if (tell < 0)
+	/* Not waiting is only asking. */
+	if (tell < 0 || seconds == 0)
 		return;
 	if (armed > 0 && (seconds < 0 || armed < seconds))
 		seconds = armed;
