@@ -26,7 +26,8 @@ say "shares listed by way of smbd"
 kill -TERM "$smbd"
 wait_for 20 gone "$smbd" || fail "smbd does not end on SIGTERM"
 pkill -TERM -x samba-dcerpcd
-wait_for 20 sh -c '! pgrep "^(samba-dcerpcd|rpcd_)"' || fail "left: $(pgrep -a '^(samba-|rpcd_)')"
+wait_for 20 sh -c '! pgrep -x samba-dcerpcd && ! pgrep ^rpcd_' ||
+	fail "left: $(pgrep -a samba-dcerpcd; pgrep -a ^rpcd_)"
 say "all have ended"
 
 cat >"$work/more.conf" <<END
@@ -42,6 +43,6 @@ grep -q 'Samba' "$work/log/rpcclient" || fail "srvinfo tells something else"
 say "a local call answered"
 kill -TERM "$dcerpcd"
 wait_for 20 gone "$dcerpcd" || fail "samba-dcerpcd does not end on SIGTERM"
-wait_for 20 sh -c '! pgrep "^rpcd_"' || fail "workers are left: $(pgrep -a '^rpcd_')"
+wait_for 20 sh -c '! pgrep ^rpcd_' || fail "workers are left: $(pgrep -a ^rpcd_)"
 ! grep -ri 'panic\|internal error\|smb_abort' "$work/log" || fail "there was a panic"
 say "SIGTERM"
