@@ -63,7 +63,7 @@ DEVELOPER = '''
 '''.split()
 
 # Folders of tests/ whose programs are not tests of a room.
-NOT_ROOMS = ['support', 'bench', 'fuzz', 'model', 'man', 'install', 'demo']
+NOT_ROOMS = ['support', 'bench', 'fuzz', 'model', 'man', 'install', 'demo', 'tevent', 'samba']
 
 
 def at_top(ctx):
@@ -369,7 +369,8 @@ def build_test(bld, room, source, support):
 
 
 def build_bench(bld):
-	for source in bld.path.ant_glob('tests/bench/*.c'):
+	# bench_tevent.c is for either libtevent, and built by bench_tevent.py.
+	for source in bld.path.ant_glob('tests/bench/*.c', excl='tests/bench/bench_tevent*.c'):
 		target = 'tests/bench/' + source.name[:-len('.c')]
 		bld(**common(bld, features='c cprogram', source=source, target=target, idx=40,
 			name='talev-' + target.replace('/', '-'), includes='include tests',
