@@ -170,6 +170,21 @@ void talev_context_set_slow_handler(struct talev_context *ev, talev_time_t thres
 	ev->slow = threshold > 0 ? threshold : 0;
 }
 
+void talev_context_set_log_fn(struct talev_context *ev, talev_log_fn_t fn, void *private_data)
+{
+	ev->log = fn;
+	ev->log_private = private_data;
+}
+
+void core_log(struct talev_context *ev, enum talev_log_level level, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	base_log_to(ev->log, ev->log_private, level, format, ap);
+	va_end(ap);
+}
+
 void talev_context_set_trace(struct talev_context *ev, talev_trace_fn_t fn, void *private_data)
 {
 	ev->trace = fn;

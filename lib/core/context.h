@@ -83,6 +83,8 @@ struct talev_context {
 	uint64_t handlers;
 	talev_trace_fn_t trace;
 	void *trace_private;
+	talev_log_fn_t log; /* NULL: the log hook */
+	void *log_private;
 };
 
 /* core_trace(), where most have nobody to tell. */

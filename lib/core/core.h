@@ -35,6 +35,10 @@ talev_time_t core_now(struct talev_context *ev, enum talev_clock clock);
  * gone, or closes: the caller must not touch it any more, and returns. */
 bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now);
 
+/* One line to who listens to the context, or else to the log hook. Keeps errno. */
+void core_log(struct talev_context *ev, enum talev_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 void core_trace(struct talev_context *ev, enum talev_trace_point point, struct source *src);
 
 /* Around a call of the user's code about src that is no handler: src is pinned. pin: false if

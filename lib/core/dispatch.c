@@ -22,12 +22,13 @@ static void measure(struct source *src, talev_time_t spent)
 		src->time_longest = spent < UINT32_MAX ? (uint32_t)spent : UINT32_MAX;
 }
 
-static void report_slow(const struct source *src, const char *where, talev_time_t spent)
+static void report_slow(
+	struct talev_context *ev, const struct source *src, const char *where, talev_time_t spent)
 {
 	/* A name of its own went with the source. */
 	const char *name = src != NULL ? src->where : where;
 
-	base_log(TALEV_LOG_WARNING, "handler %s (%s) ran for %lld.%03lld ms",
+	core_log(ev, TALEV_LOG_WARNING, "handler %s (%s) ran for %lld.%03lld ms",
 		name != NULL ? name : "of a freed source",
 		name != NULL ? name + strlen(name) + 1 : "?", (long long)(spent / 1000000),
 		(long long)(spent / 1000 % 1000));
@@ -77,7 +78,7 @@ static void measure_call(
 	if (src != NULL && ev->timing)
 		measure(src, spent);
 	if (ev->slow > 0 && spent > ev->slow)
-		report_slow(src, where, spent);
+		report_slow(ev, src, where, spent);
 }
 
 bool core_call(struct source *src, void (*fn)(struct source *src))
@@ -132,7 +133,7 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 		if (there && ev->timing)
 			measure(src, spent);
 		if (ev->slow > 0 && spent > ev->slow)
-			report_slow(there ? src : NULL, where, spent);
+			report_slow(ev, there ? src : NULL, where, spent);
 	}
 	life_leave(&frame);
 	if (there && src->life.state == TALEV_LIVE && src->kind->fired != NULL)

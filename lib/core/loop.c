@@ -52,7 +52,7 @@ static int enter(struct loop_call *call, struct talev_context *ev, const char *l
 	if (!owner_check(ev, &ev->src))
 		return -1;
 	if (ev->level > 0 && !ev->nesting) {
-		base_log(TALEV_LOG_INFO, "nested loop at %s refused", location);
+		core_log(ev, TALEV_LOG_INFO, "nested loop at %s refused", location);
 		errno = ELOOP;
 		return -1;
 	}

@@ -107,7 +107,7 @@ static void stray(struct talev_context *ev, int fd)
 {
 	if (ev->backend->ops->rebuild == NULL)
 		return;
-	base_log(TALEV_LOG_WARNING,
+	core_log(ev, TALEV_LOG_WARNING,
 		"descriptor %d was closed while a duplicate of it was open, and still reports", fd);
 	if (ev->backend->ops->rebuild(ev->backend) == 0)
 		slots_forget_kernel(ev);

@@ -144,8 +144,9 @@ static int sync_slot(struct talev_context *ev, struct slot *slot, unsigned hints
 
 static void report_closed(const struct slot *slot, const struct source *src)
 {
-	base_log(TALEV_LOG_WARNING, "descriptor %d was closed before its watcher %s (%s) was freed",
-		slot->fd, src->where, source_location(src));
+	core_log(src->ev, TALEV_LOG_WARNING,
+		"descriptor %d was closed before its watcher %s (%s) was freed", slot->fd,
+		src->where, source_location(src));
 }
 
 /* The program closed the descriptor under its watchers, except for the one that is new. */

@@ -136,7 +136,7 @@ static void report_loss(struct watched *watched)
 	unsigned lost = atomic_exchange(&watched->sub.lost, 0);
 
 	if (lost > 0)
-		base_log(TALEV_LOG_ERROR,
+		core_log(watched->sub.box->ev, TALEV_LOG_ERROR,
 			"signal %d: siginfo of %u arrivals is lost, %u were waiting",
 			watched->sub.signum, lost, SIGRING_SIZE);
 }

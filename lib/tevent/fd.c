@@ -40,8 +40,9 @@ static void found_mt(
 /* The program closed the descriptor while we watched it. */
 static void disable(struct tevent_fd *fde)
 {
-	debug_message(fde->e.ev, TEVENT_DEBUG_ERROR, "descriptor %d of %s (%s) is closed: disabled",
-		fde->fd, fde->e.handler_name, fde->e.location);
+	debug_message(fde->e.ev, TEVENT_DEBUG_ERROR,
+		"descriptor %d of %s (%s) is closed: disabled\n", fde->fd, fde->e.handler_name,
+		fde->e.location);
 	fd_detach(fde);
 }
 
@@ -266,7 +267,7 @@ void fd_set_flags(struct tevent_fd *fde, uint16_t flags)
 	fde->flags = flags;
 	if (changed(fde) != 0)
 		debug_message(
-			ev, TEVENT_DEBUG_ERROR, "descriptor %d: %s", fde->fd, strerror(errno));
+			ev, TEVENT_DEBUG_ERROR, "descriptor %d: %s\n", fde->fd, strerror(errno));
 }
 
 static void call_handler(struct tevent_context *ev, struct tevent_fd *fde, uint16_t flags)

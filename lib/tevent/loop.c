@@ -35,18 +35,27 @@ void loop_trace(struct tevent_context *ev)
 			ev->loop, ev->mt || ev->traces.point != NULL ? talev_trace : NULL, ev);
 }
 
-static struct talev_context *make_loop(const char *backend)
+/* Of what the program did to its descriptors we tell ourselves, with the names that it knows. */
+static void hear(enum talev_log_level level, const char *message, void *ptr)
+{
+	debug_message(ptr, level < TALEV_LOG_WARNING ? TEVENT_DEBUG_ERROR : TEVENT_DEBUG_TRACE,
+		"%s\n", message);
+}
+
+static struct talev_context *make_loop(struct tevent_context *ev, const char *backend)
 {
 	struct talev_context *loop = talev_context_init_byname(NULL, backend);
 
-	if (loop != NULL)
-		talev_context_set_strict(loop, true);
+	if (loop == NULL)
+		return NULL;
+	talev_context_set_strict(loop, true);
+	talev_context_set_log_fn(loop, hear, ev);
 	return loop;
 }
 
 int loop_open(struct tevent_context *ev, const char *backend, bool mt)
 {
-	ev->loop = make_loop(backend);
+	ev->loop = make_loop(ev, backend);
 	if (ev->loop == NULL)
 		return -1;
 	ev->backend = backend;

@@ -437,6 +437,30 @@ static void p25_closing_first_disarms_and_the_loop_goes_on(void **state)
 	assert_int_equal(talloc_free(fde), 0);
 }
 
+/* Whoever set no debug function hears nothing. */
+static void p25_nothing_is_written_to_stderr(void **state)
+{
+	struct tevent_context *ev = context();
+	struct tevent_fd *fde;
+	int error = dup(2), fds[2], text[2];
+	char c;
+
+	(void)state;
+	make_pipe(fds);
+	make_pipe(text);
+	fde = tevent_add_fd(ev, ev, fds[0], TEVENT_FD_READ, tell, NULL);
+	assert_int_equal(dup2(text[1], 2), 2);
+	close_now(&fds[0]);
+	tevent_fd_set_flags(fde, TEVENT_FD_READ | TEVENT_FD_WRITE);
+	turns_for(ev, 3);
+	talloc_free(fde);
+	assert_int_equal(dup2(error, 2), 2);
+	close(error);
+	errno = 0;
+	assert_int_equal(read(text[0], &c, 1), -1);
+	assert_int_equal(errno, EAGAIN);
+}
+
 static void p25_freeing_after_closing_harms_nobody(void **state)
 {
 	struct tevent_context *ev = context();
@@ -663,6 +687,7 @@ static const struct point_test tests[] = {
 	NEWER(p24_any_number_on_one_descriptor_in_turn),
 	MENDED(p24_plain_epoll_takes_three_on_one_descriptor),
 	BOTH(p25_closing_first_disarms_and_the_loop_goes_on),
+	BOTH(p25_nothing_is_written_to_stderr),
 	BOTH(p25_freeing_after_closing_harms_nobody),
 	BOTH(p26_what_epoll_refuses_is_ready),
 	BOTH(p27_the_close_function_comes_last),
