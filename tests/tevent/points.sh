@@ -131,7 +131,7 @@ fi
 
 list=$work/list
 for program in "$work"/system/test_* "$work"/ours/test_*; do
-	[ ! -x "$program" ] || LD_LIBRARY_PATH=${path:-} "$program" --list
+	[ ! -x "$program" ] || LD_LIBRARY_PATH=${path:-} "$program" --list 2>/dev/null
 done | sort -u | sort -k1,1n -k2 >"$list"
 
 python3 - "$list" "$work/results" "$points" "${TAP:-}" <<'END' || failed=1
