@@ -37,7 +37,8 @@ struct slots {
 	struct slot_queue changes;
 	size_t change_count;
 	struct slot_queue always;
-	size_t active; /* watchers of the user's that wait for something */
+	size_t active;      /* watchers of the user's that wait for something */
+	unsigned internals; /* descriptors of talev's own */
 };
 
 struct talev_context {
@@ -73,6 +74,8 @@ struct talev_context {
 	bool timing;
 	bool embedded;
 	bool always_next;
+	bool observed; /* somebody traces or measures the handlers */
+	bool suspect;  /* a report came that nobody knew: the next ones are looked at first */
 	unsigned immediate_streak; /* units of work in a row that were immediates, timers */
 	unsigned timer_streak;
 	unsigned immediate_budget; /* of this turn */
@@ -94,6 +97,13 @@ static inline void trace(struct talev_context *ev, enum talev_trace_point point,
 		core_trace(ev, point, src);
 }
 
+/* One of ours, able to take new events? NULL: EINVAL, ESHUTDOWN. */
+extern const struct source_kind context_kind;
+static inline bool context_usable(const struct talev_context *ev)
+{
+	return ev != NULL && ev->src.kind == &context_kind && !ev->closing && ev->backend != NULL;
+}
+
 /* slot.c */
 void slots_init(struct talev_context *ev);
 void slots_destroy(struct talev_context *ev);
@@ -107,7 +117,11 @@ static inline struct slot *slot_get(struct talev_context *ev, int fd)
 }
 
 /* Tells the kernel what has changed. -1: the errno of what it refused, which stays on the list. */
-int slots_flush(struct talev_context *ev);
+int slots_flush_changes(struct talev_context *ev);
+static inline int slots_flush(struct talev_context *ev)
+{
+	return ev->slots.change_count > 0 ? slots_flush_changes(ev) : 0;
+}
 void slots_close_all(struct talev_context *ev);
 /* The kernel knows nothing any more: everything has changed. */
 void slots_forget_kernel(struct talev_context *ev);
@@ -115,7 +129,10 @@ void slots_each(struct talev_context *ev, void (*fn)(struct source *src, void *p
 	void *private_data);
 /* What the always-ready slots would report, at most max, in turn. */
 int slots_always(struct talev_context *ev, struct backend_event *events, int max);
-bool slots_any_always(const struct talev_context *ev);
+static inline bool slots_any_always(const struct talev_context *ev)
+{
+	return !TAILQ_EMPTY(&ev->slots.always);
+}
 /* The program closed the descriptor under its watchers: report them by name, and close them. */
 void slot_closed(struct slot *slot);
 
@@ -152,6 +169,13 @@ static inline bool deadlines_any(const struct talev_context *ev)
 }
 void deadlines_each(struct talev_context *ev, void (*fn)(struct source *src, void *private_data),
 	void *private_data);
+
+/* Is there anything that goes before a descriptor, or may be? */
+static inline bool context_any_urgent(const struct talev_context *ev)
+{
+	return ev->immediate_count > 0 || ev->due_count > 0 || deadlines_any(ev) ||
+	       !TAILQ_EMPTY(&ev->hooks);
+}
 
 /* wake.c */
 void wake_close(struct talev_context *ev);
@@ -198,6 +222,5 @@ int source_list_below(void *ptr, struct life_list *list);
 void source_close_list(struct life_list *list, struct life_rec *grave);
 /* The same for src and what is below it; needs no memory. */
 void source_close_tree(struct source *src);
-extern const struct source_kind context_kind;
 
 #endif

@@ -76,6 +76,13 @@ void deadlines_collect(struct talev_context *ev)
 
 void deadlines_get(struct talev_context *ev, struct backend_deadlines *deadlines)
 {
+	if (!deadlines_any(ev)) {
+		*deadlines = (struct backend_deadlines){
+			.at = {TALEV_NEVER, TALEV_NEVER, TALEV_NEVER},
+			.longest = ev->longest_wait,
+		};
+		return;
+	}
 	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
 		struct timerq_node *node = timerq_first(&ev->timers[clock]);
 
