@@ -51,6 +51,7 @@ struct talev_context {
 	struct source_queue due;
 	size_t due_count;
 	struct source_queue resting;
+	size_t timers_queued; /* in all of timers */
 	struct timerq timers[BASE_CLOCKS];
 	talev_time_t turn_time[BASE_CLOCKS];
 	bool time_known;
@@ -165,7 +166,7 @@ void deadlines_close_all(struct talev_context *ev);
 void deadlines_destroy(struct talev_context *ev);
 static inline bool deadlines_any(const struct talev_context *ev)
 {
-	return (ev->timers[0].used | ev->timers[1].used | ev->timers[2].used) != 0;
+	return ev->timers_queued > 0;
 }
 void deadlines_each(struct talev_context *ev, void (*fn)(struct source *src, void *private_data),
 	void *private_data);

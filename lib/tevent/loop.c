@@ -126,7 +126,7 @@ static int wait_once(struct tevent_context *ev, const char *location)
 
 	if (ev->mt)
 		fd_flush(ev);
-	if (timer_first(ev) == NULL && ev->wait_timeout > 0)
+	if (!timer_any(ev) && ev->wait_timeout > 0)
 		limit = alarm_limit(ev);
 	for (;;) {
 		int result;

@@ -25,11 +25,14 @@ static talev_time_t deadline_of(const struct timeval *tv)
 	return seconds < LATEST ? seconds : LATEST;
 }
 
-struct tevent_timer *timer_first(const struct tevent_context *ev)
+bool timer_any(const struct tevent_context *ev)
 {
-	struct timerq_node *node = timerq_first(&ev->timers);
+	return ev->timers.used > 0;
+}
 
-	return node != NULL ? timer_of(node) : NULL;
+talev_time_t timer_bound(struct tevent_context *ev)
+{
+	return timerq_bound(&ev->timers);
 }
 
 void timer_detach(struct tevent_timer *te)
@@ -39,36 +42,45 @@ void timer_detach(struct tevent_timer *te)
 	if (ev == NULL)
 		return;
 	timerq_remove(&ev->timers, &te->node);
-	timerq_leave(&ev->timers);
 	te->e.ev = NULL;
 	te->e.wrapper = NULL;
 }
 
 void timer_detach_all(struct tevent_context *ev)
 {
-	struct tevent_timer *te;
+	struct timerq_node *node;
 
-	while ((te = timer_first(ev)) != NULL) {
+	while ((node = timerq_any(&ev->timers)) != NULL) {
+		struct tevent_timer *te = timer_of(node);
+
 		trace_timer(ev, te, TEVENT_EVENT_TRACE_DETACH);
 		timer_detach(te);
 	}
 }
 
+struct search {
+	const struct wrapper *wrapper;
+	struct tevent_timer *found;
+};
+
+static void look_at(struct timerq_node *node, void *arg)
+{
+	struct search *search = arg;
+
+	if (timer_of(node)->e.wrapper == search->wrapper)
+		search->found = timer_of(node);
+}
+
 void timer_detach_wrapper(struct tevent_context *ev, const struct wrapper *wrapper)
 {
-	uint32_t i = 0;
+	struct search search = {.wrapper = wrapper};
 
-	while (i < ev->timers.used) {
-		struct tevent_timer *te = timer_of(ev->timers.heap[i].node);
-
-		/* Another one comes into its place, from anywhere in the heap. */
-		if (te->e.wrapper == wrapper) {
-			timer_detach(te);
-			i = 0;
-		} else {
-			i++;
-		}
-	}
+	do {
+		search.found = NULL;
+		timerq_each(&ev->timers, look_at, &search);
+		if (search.found != NULL)
+			timer_detach(search.found);
+	} while (search.found != NULL);
 }
 
 static int timer_destructor(struct tevent_timer *te)
@@ -93,7 +105,7 @@ struct tevent_timer *timer_add(struct tevent_context *ev, TALLOC_CTX *mem_ctx,
 
 	if (te == NULL)
 		return NULL;
-	if (timerq_join(&ev->timers) != 0) {
+	if (ev->timers.slots == NULL && timerq_join(&ev->timers, INT64_MIN) != 0) {
 		talloc_free(te);
 		return NULL;
 	}
@@ -162,18 +174,24 @@ void timer_invoke(struct tevent_timer *te, struct timeval current_time, bool *re
 
 bool timer_run(struct tevent_context *ev)
 {
-	struct tevent_timer *te = timer_first(ev);
 	struct timeval now = {0};
+	struct timerq_node *node;
 
-	if (te == NULL)
+	if (ev->timers.used == 0)
 		return false;
-	if (!tevent_timeval_is_zero(&te->next_event)) {
+	if (timerq_bound(&ev->timers) == INT64_MIN) {
+		/* Of zero, and due whatever the clock says. */
+		node = timerq_any(&ev->timers);
+	} else {
 		now = tevent_timeval_current();
 		ev->looked_at = deadline_of(&now);
-		if (ev->looked_at < te->node.deadline)
-			return false;
+		node = timerq_due(&ev->timers, ev->looked_at);
 	}
-	timer_invoke(te, now, NULL);
+	if (node == NULL)
+		return false;
+	if (tevent_timeval_is_zero(&timer_of(node)->next_event))
+		now = tevent_timeval_zero();
+	timer_invoke(timer_of(node), now, NULL);
 	return true;
 }
 
