@@ -36,6 +36,7 @@ struct backend_event {
 /* The earliest deadline per clock, absolute, TALEV_NEVER for none; indexed by enum talev_clock. */
 struct backend_deadlines {
 	talev_time_t at[3];
+	talev_time_t longest; /* in ns from now, whatever the clocks say; 0: no limit */
 };
 
 struct backend {

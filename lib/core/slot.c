@@ -144,8 +144,9 @@ static int sync_slot(struct talev_context *ev, struct slot *slot, unsigned hints
 
 static void report_closed(const struct slot *slot, const struct source *src)
 {
-	base_log(TALEV_LOG_WARNING, "descriptor %d was closed before its watcher %s (%s) was freed",
-		slot->fd, src->where, source_location(src));
+	core_log(src->ev, TALEV_LOG_WARNING,
+		"descriptor %d was closed before its watcher %s (%s) was freed", slot->fd,
+		src->where, source_location(src));
 }
 
 /* The program closed the descriptor under its watchers, except for the one that is new. */
@@ -168,6 +169,8 @@ static void close_watchers(struct slot *slot, const struct fd_source *except)
 static void detach(struct talev_context *ev, struct fd_source *fs)
 {
 	TAILQ_REMOVE(&fs->slot->watchers, &fs->src, link);
+	if (fs->internal)
+		ev->slots.internals--;
 	fs->src.place = PLACE_NONE;
 	fs->slot = NULL;
 	count_watcher(ev, fs);
@@ -215,6 +218,8 @@ int core_fd_attach(struct fd_source *fs)
 	fs->slot = slot;
 	fs->src.place = PLACE_SLOT;
 	TAILQ_INSERT_TAIL(&slot->watchers, &fs->src, link);
+	if (fs->internal)
+		ev->slots.internals++;
 	count_watcher(ev, fs);
 	if (tell_new(ev, slot, fs) == 0)
 		return 0;
@@ -262,6 +267,9 @@ void core_fd_changed(struct fd_source *fs)
 {
 	struct talev_context *ev = fs->src.ev;
 
+	/* Noted already, and it goes on keeping the loop running. */
+	if (fs->slot->changed && fs->counted && fs->flags != 0 && fs->src.enabled && !ev->embedded)
+		return;
 	count_watcher(ev, fs);
 	if (wanted(fs->slot) != fs->slot->kernel || fs->slot->is_always) {
 		note_change(ev, fs->slot);
@@ -269,7 +277,7 @@ void core_fd_changed(struct fd_source *fs)
 	}
 }
 
-int slots_flush(struct talev_context *ev)
+int slots_flush_changes(struct talev_context *ev)
 {
 	size_t todo = ev->slots.change_count;
 	struct slot *slot;
@@ -351,11 +359,6 @@ void slots_destroy(struct talev_context *ev)
 	for (unsigned page = 0; page < ev->slots.page_count; page++)
 		free(ev->slots.pages[page]);
 	free(ev->slots.pages);
-}
-
-bool slots_any_always(const struct talev_context *ev)
-{
-	return !TAILQ_EMPTY(&ev->slots.always);
 }
 
 int slots_always(struct talev_context *ev, struct backend_event *events, int max)
