@@ -15,13 +15,16 @@ import json
 import os
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 import sys
 import time
 
+import dropin
 import machine
-from rows import COLUMNS, PEERS, PROGRAMS, ROWS
+import plots
+from rows import COLUMNS, CURVES, PEERS, PROGRAMS, ROWS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -63,30 +66,67 @@ def compile_program(name, packages):
 	return None
 
 
-def environment():
+class Gone(Exception):
+	"""The program has no such row or variant, or is not there."""
+
+
+def environment(folders):
 	env = dict(os.environ)
-	env['LD_LIBRARY_PATH'] = ':'.join(filter(None, [BUILD, env.get('LD_LIBRARY_PATH')]))
+	env['LD_LIBRARY_PATH'] = ':'.join(filter(None, [folders, env.get('LD_LIBRARY_PATH')]))
 	return env
 
 
-class Gone(Exception):
-	"""The program has no such row or variant."""
-
-
-def execute(contestant, row, args, limit=120):
-	"""The figures that one run has printed."""
+def command(contestant, row, args):
+	"""The arguments and the environment of one run."""
 	program, variant = contestant.split(':')
+	folders = BUILD
+	if program == 'dropin':
+		program, folders = 'tevent', dropin.library(BUILD)
+		if not folders:
+			raise Gone
 	argv = [os.path.join(OUT, program), variant, row.run] + args.split()
 	if not os.path.exists(argv[0]):
 		raise Gone
-	done = subprocess.run(argv, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-		text=True, timeout=limit)
+	return argv, environment(folders)
+
+
+def execute(contestant, row, args, limit):
+	"""The figures that one run has printed."""
+	if contestant.startswith('smbtorture'):
+		if limit < 60:
+			raise Gone  # it counts for two seconds
+		ours = contestant.startswith('smbtorture_dropin')
+		folders = dropin.library(BUILD) if ours else ''
+		found = None if folders is None else dropin.smbtorture(contestant.split(':')[1],
+			environment(folders))
+		if not found:
+			raise Gone
+		return found
+	argv, env = command(contestant, row, args)
+	done = subprocess.run(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+		timeout=limit)
 	if done.returncode == 77:
 		raise Gone
 	if done.returncode:
 		sys.exit('bench.py: %s: exit status %d\n%s' % (' '.join(argv), done.returncode,
 			done.stderr))
 	return {k: float(v) for k, v in (line.split() for line in done.stdout.splitlines())}
+
+
+def instructions(contestant, row):
+	"""Of one operation, as callgrind counts them; None where there is no callgrind or no such row."""
+	try:
+		argv, env = command(contestant, row, row.instructions)
+	except Gone:
+		return None
+	done = subprocess.run(['valgrind', '--tool=callgrind', '--instr-atstart=no',
+		'--callgrind-out-file=/dev/null'] + argv, env=env, stdout=subprocess.PIPE,
+		stderr=subprocess.PIPE, text=True, timeout=300)
+	count = re.search(r'^count ([\d.]+)', done.stdout, re.M)
+	found = re.search(r'Collected : (\d+)', done.stderr)
+	if done.returncode or not count or not found:
+		return None
+	return int(found.group(1)) / float(count.group(1))
 
 
 class Bench:
@@ -108,7 +148,7 @@ class Bench:
 				quiet = machine.wait_until_quiet(self.patience, self.tell)
 				self.patience = 30 if quiet else self.patience / 2
 			watch = machine.Watch(self.spinners)
-			found = execute(contestant, row, args)
+			found = execute(contestant, row, args, 20 if self.args.quick else 120)
 			why = None if self.args.quick else watch.disturbed()
 			share = found.get('cpu', 1) / max(1, found.get('wall', 1))
 			if why is None and not self.args.quick and not row.pair and found.get('wall') and \
@@ -219,17 +259,40 @@ def head():
 
 
 def chosen(patterns):
-	if not patterns:
-		return ROWS
+	everything = ROWS + [row for curve in CURVES for _, row in curve.rows]
 	for pattern in patterns:
-		if not any(matches(pattern, row.id) for row in ROWS):
-			sys.exit('bench.py: no row %s; there are %s' % (pattern,
+		if not any(matches(pattern, row) for row in everything):
+			sys.exit('bench.py: no row %s; there are curves, %s' % (pattern,
 				' '.join(row.id for row in ROWS)))
-	return [row for row in ROWS if any(matches(p, row.id) for p in patterns)]
+	return [r for r in everything if not patterns or any(matches(p, r) for p in patterns)]
 
 
-def matches(pattern, id):
-	return pattern == id or pattern == re.match(r'P\d+', id).group(0)
+def matches(pattern, row):
+	if pattern == 'curves':
+		return row.group == 'curve'
+	return pattern in (row.id, re.match(r'[A-Z]\d*[a-z]?', row.id).group(0).rstrip(
+		'abcdefghijklmnopqrstuvwxyz' if row.id[0] == 'P' else ''))
+
+
+def count_instructions(rows):
+	found = {}
+	print()
+	print(LAYOUT % ('', 'instructions, by callgrind', *COLUMNS, 'ratio', ''))
+	for row in rows:
+		if not row.instructions:
+			continue
+		values = {}
+		for column, contestants in row.columns.items():
+			there = [n for n in (instructions(c, row) for c in contestants) if n is not None]
+			if there:
+				values[column] = min(there)
+		peers = [values[p] for p in PEERS if p in values]
+		found[row.id] = values
+		ratio = '%.2f' % (values['talev'] / min(peers)) if peers and 'talev' in values else '-'
+		print(LAYOUT % (row.id, row.title[:42], *[number(values.get(c)) for c in COLUMNS], ratio,
+			'').rstrip())
+		sys.stdout.flush()
+	return found
 
 
 def arguments():
@@ -239,6 +302,8 @@ def arguments():
 	parser.add_argument('--quick', action='store_true',
 		help='one short pass: do all programs run and count the same')
 	parser.add_argument('--compile', action='store_true', help='make the programs, measure nothing')
+	parser.add_argument('--again', action='store_true',
+		help='print and draw what there is from earlier runs')
 	parser.add_argument('--fresh', action='store_true', help='forget the results of earlier runs')
 	parser.add_argument('rows', nargs='*', metavar='ROW')
 	args = parser.parse_args()
@@ -248,31 +313,43 @@ def arguments():
 
 def main():
 	args = arguments()
-	for name, packages in PROGRAMS.items():
-		missing = compile_program(name, packages)
-		if missing:
-			print('%s: %s' % (name, missing))
+	missing = {name: compile_program(name, packages) for name, packages in PROGRAMS.items()}
+	for name, why in missing.items():
+		if why:
+			print('%s: %s' % (name, why))
 	if args.compile:
 		return 0
 	bench = Bench(args)
-	results = os.path.join(OUT, 'bench.json')
-	kept = {}
-	if os.path.exists(results) and not args.fresh and not args.quick:
-		with open(results) as f:
-			kept = {row['id']: row for row in json.load(f)['rows']}
-	print(head())
-	for row in chosen(args.rows):
-		found = bench.measure(row)
-		kept[row.id] = found
-		print(line(found))
-		sys.stdout.flush()
+	path = os.path.join(OUT, 'bench.json')
+	results = {'rows': {}, 'instructions': {}}
+	if os.path.exists(path) and not args.fresh and not args.quick:
+		with open(path) as f:
+			results = json.load(f)
+	rows = chosen(args.rows)
+
+	def keep():
+		results.update(kernel=platform.release(), cpus=os.cpu_count())
 		if not args.quick:
-			with open(results, 'w') as f:
-				json.dump({'kernel': platform.release(), 'cpus': os.cpu_count(),
-					'rows': [kept[r.id] for r in ROWS if r.id in kept]}, f, indent=1)
+			with open(path, 'w') as f:
+				json.dump(results, f, indent=1)
+
+	if args.again:
+		rows = [row for row in rows if row.id in results['rows']]
+	print(head())
+	for row in rows:
+		if not args.again:
+			results['rows'][row.id] = bench.measure(row)
+			keep()
+		print(line(results['rows'][row.id]))
+		sys.stdout.flush()
 	if bench.thrown:
 		print('thrown away: %d runs (%s)' % (bench.thrown, ', '.join(
 			'%d: %s' % (n, why) for why, n in sorted(bench.why.items(), key=lambda x: -x[1])[:4])))
+	if not args.quick and not args.again and shutil.which('valgrind'):
+		results['instructions'].update(count_instructions(rows))
+		keep()
+	if not args.quick:
+		print('\n'.join(plots.draw(results, OUT)))
 	return 0
 
 

@@ -22,6 +22,9 @@ PROGRAMS = {
 	'raw_uring': ['liburing'],
 }
 
+# The program tevent with our libtevent.so.0 in place of the system's, and smbtorture with either.
+DROPIN = ['dropin', 'smbtorture', 'smbtorture_dropin']
+
 
 class Goal:
 	def __init__(self, limit, of=None, more=False):
@@ -135,9 +138,9 @@ ROWS += [
 		columns(floor='raw:epoll'), [most(1.1, 'floor')], also=['add', 'drop'],
 		group='descriptors'),
 	Row('P11', 'messages from a thread', 'messages', '2000000 1', '2000 1',
-		columns(floor='raw:epoll'), [least(55e6)], value='rate', unit='messages/s', more=True,
+		columns(floor='raw:epoll'), [least(55e6)], args_for={'tevent:epoll': '400000 1'}, value='rate', unit='messages/s', more=True,
 		pair=True, group='threads'),
-	Row('P12', 'messages with talloc data from a thread', 'loads', '1000000 1', '2000 1',
+	Row('P12', 'messages with talloc data from a thread', 'loads', '500000 1', '2000 1',
 		{'talev': ['talev:epoll'], 'tevent': ['tevent:epoll']}, [least(12e6), least(5, 'tevent')],
 		value='rate', unit='messages/s', more=True, pair=True, group='threads'),
 	Row('P13', 'ping-pong of two loops, round trip', 'pingpong', '20000', '100',
@@ -158,15 +161,59 @@ ROWS += [
 	Row('P16t', 'bytes for a timer', 'bytes', '10000', '1000', columns(), [most(208)],
 		value='timer', unit='bytes', group='memory'),
 ]
-for id, run, title, goals, edge_goals in (
-		('P17', 'echo_unix', 'echo, 500 unix connections', [least(1.1, 'peer')],
+for id, run, n, title, goals, edge_goals in (
+		('P17', 'echo_unix', 200000, 'echo, 500 unix connections', [least(1.1, 'peer')],
 			[least(1.1, 'peer'), least(1.0, 'libevent')]),
-		('P18', 'echo_tcp', 'echo, 500 TCP connections', [least(1.0, 'peer')],
+		('P18', 'echo_tcp', 120000, 'echo, 500 TCP connections', [least(1.0, 'peer')],
 			[least(1.03, 'peer')])):
-	ROWS.append(Row(id, title, run, '500 200000', '50 2000',
+	ROWS.append(Row(id, title, run, '500 %d' % n, '50 2000',
 		columns(floor='raw:epoll', libuv=['libuv:poll', 'libuv:stream']),
 		[least(1.0, 'peer')], value='rate', unit='requests/s', more=True, pair=True,
 		also=['server_ns'], group='echo'))
-	ROWS.append(Row(id + 'e', title + ', edge or ring', run, '500 200000', '50 2000',
+	ROWS.append(Row(id + 'e', title + ', edge or ring', run, '500 %d' % n, '50 2000',
 		dict(EDGE, libuv=['libuv:poll', 'libuv:stream']), edge_goals, value='rate',
 		unit='requests/s', more=True, pair=True, also=['server_ns'], group='echo'))
+
+def against_tevent(backend='epoll'):
+	return {'talev': ['dropin:' + backend], 'tevent': ['tevent:' + backend]}
+
+
+for id, backend, limit in (('P20a', 'epoll', 1.1), ('P20b', 'poll', 1.3)):
+	ROWS.append(Row(id, 'drop-in: smbtorture, pipe events, ' + backend, '', '', '',
+		{'talev': ['smbtorture_dropin:' + backend], 'tevent': ['smbtorture:' + backend]},
+		[least(limit, 'tevent')], value='rate', unit='events/s', more=True, group='drop-in'))
+for id, title, run, args, quick, backend in (
+		('P20c', 'P2', 'pipes', '1000 100 1000 350', '1000 100 1000 2', 'epoll'),
+		('P20d', 'P2 on the backend poll', 'pipes', '1000 100 1000 20', '1000 100 1000 1', 'poll'),
+		('P20e', 'P5a', 'timers', '10000 1', '1000 1', 'epoll'),
+		('P20f', 'P8', 'immediate', '2000000', '1000', 'epoll'),
+		('P20g', 'P9', 'toggle', '500000', '1000', 'epoll'),
+		('P20h', 'P15a', 'request', '1000000', '1000', 'epoll'),
+		('P20i', 'P15b', 'request_post', '1000000', '1000', 'epoll')):
+	ROWS.append(Row(id, 'drop-in: ' + title, run, args, quick, against_tevent(backend),
+		[most(1.0, 'tevent')], group='drop-in'))
+
+
+class Curve:
+	"""One row for each x."""
+
+	def __init__(self, id, title, x_label, y_label, run, columns, points, **more):
+		self.id = id
+		self.title = title
+		self.x_label = x_label
+		self.y_label = y_label
+		self.rows = [(x, Row('%s@%d' % (id, x), '%s: %d' % (title, x), run, args, quick, columns,
+			group='curve', **more)) for x, args, quick in points]
+
+
+CURVES = [
+	Curve('Cd', 'descriptors, 10 of them active', 'descriptors', 'ns per event', 'pipes', LEVEL,
+		[(n, '%d 10 10000 10' % n, '%d 10 10 1' % n) for n in (10, 100, 1000, 3000, 9900)]),
+	Curve('Ct', 'timers, made and freed', 'timers', 'ns to make and to free one', 'timers', NO_TEVENT,
+		[(n, '%d %d' % (n, max(1, 300000 // n)), '%d 1' % min(n, 1000))
+			for n in (10, 100, 1000, 10000, 100000, 1000000)]),
+	Curve('Cs', 'messages from threads', 'sending threads', 'messages/s', 'messages',
+		columns(floor='raw:epoll'),
+		[(n, '1000000 %d' % n, '2000 %d' % n) for n in (1, 2, 4, 8)],
+		value='rate', unit='messages/s', more=True, pair=True),
+]
