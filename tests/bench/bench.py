@@ -289,8 +289,8 @@ def count_instructions(rows):
 		peers = [values[p] for p in PEERS if p in values]
 		found[row.id] = values
 		ratio = '%.2f' % (values['talev'] / min(peers)) if peers and 'talev' in values else '-'
-		print(LAYOUT % (row.id, row.title[:42], *[number(values.get(c)) for c in COLUMNS], ratio,
-			'').rstrip())
+		cells = [number(values.get(c)) for c in COLUMNS]
+		print((LAYOUT % (row.id, row.title[:42], *cells, ratio, '')).rstrip())
 		sys.stdout.flush()
 	return found
 
@@ -302,6 +302,8 @@ def arguments():
 	parser.add_argument('--quick', action='store_true',
 		help='one short pass: do all programs run and count the same')
 	parser.add_argument('--compile', action='store_true', help='make the programs, measure nothing')
+	parser.add_argument('--times', action='store_true', help='leave out the instructions')
+	parser.add_argument('--instructions', action='store_true', help='count only those')
 	parser.add_argument('--again', action='store_true',
 		help='print and draw what there is from earlier runs')
 	parser.add_argument('--fresh', action='store_true', help='forget the results of earlier runs')
@@ -324,7 +326,7 @@ def main():
 	results = {'rows': {}, 'instructions': {}}
 	if os.path.exists(path) and not args.fresh and not args.quick:
 		with open(path) as f:
-			results = json.load(f)
+			results.update(json.load(f))
 	rows = chosen(args.rows)
 
 	def keep():
@@ -335,8 +337,9 @@ def main():
 
 	if args.again:
 		rows = [row for row in rows if row.id in results['rows']]
-	print(head())
-	for row in rows:
+	if not args.instructions:
+		print(head())
+	for row in [] if args.instructions else rows:
 		if not args.again:
 			results['rows'][row.id] = bench.measure(row)
 			keep()
@@ -345,7 +348,7 @@ def main():
 	if bench.thrown:
 		print('thrown away: %d runs (%s)' % (bench.thrown, ', '.join(
 			'%d: %s' % (n, why) for why, n in sorted(bench.why.items(), key=lambda x: -x[1])[:4])))
-	if not args.quick and not args.again and shutil.which('valgrind'):
+	if not (args.quick or args.again or args.times) and shutil.which('valgrind'):
 		results['instructions'].update(count_instructions(rows))
 		keep()
 	if not args.quick:
