@@ -144,8 +144,8 @@ class Bench:
 	def undisturbed(self, contestant, row, args):
 		"""One run that counts; after several that do not, the last one, which is marked."""
 		for _ in range(1 if self.args.quick else 3):
-			if not self.args.quick and not self.spinners:
-				quiet = machine.wait_until_quiet(self.patience, self.tell)
+			if not self.args.quick:
+				quiet = machine.wait_until_quiet(self.patience, self.tell, self.spinners)
 				self.patience = 30 if quiet else self.patience / 2
 			watch = machine.Watch(self.spinners)
 			found = execute(contestant, row, args, 20 if self.args.quick else 120)
@@ -322,7 +322,9 @@ def main():
 	if args.compile:
 		return 0
 	bench = Bench(args)
-	path = os.path.join(OUT, 'bench.json')
+	folder = os.path.join(OUT, 'quick') if args.quick else OUT
+	os.makedirs(folder, exist_ok=True)
+	path = os.path.join(folder, 'bench.json')
 	results = {'rows': {}, 'instructions': {}}
 	if os.path.exists(path) and not args.fresh and not args.quick:
 		with open(path) as f:
@@ -331,9 +333,8 @@ def main():
 
 	def keep():
 		results.update(kernel=platform.release(), cpus=os.cpu_count())
-		if not args.quick:
-			with open(path, 'w') as f:
-				json.dump(results, f, indent=1)
+		with open(path, 'w') as f:
+			json.dump(results, f, indent=1)
 
 	if args.again:
 		rows = [row for row in rows if row.id in results['rows']]
@@ -351,8 +352,7 @@ def main():
 	if not (args.quick or args.again or args.times) and shutil.which('valgrind'):
 		results['instructions'].update(count_instructions(rows))
 		keep()
-	if not args.quick:
-		print('\n'.join(plots.draw(results, OUT)))
+	print('\n'.join(plots.draw(results, folder)))
 	return 0
 
 

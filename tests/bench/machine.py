@@ -68,16 +68,16 @@ class Watch:
 		return None
 
 
-def wait_until_quiet(limit, tell):
+def wait_until_quiet(limit, tell, spinners=None):
 	"""False: it never was."""
 	told = False
 	until = time.monotonic() + limit
 	while True:
-		before = Watch()
+		before = Watch(spinners)
 		time.sleep(0.1)
 		with open('/proc/loadavg') as f:
 			running = int(f.read().split()[3].split('/')[0])
-		if running <= 1 and before.disturbed() is None:
+		if running <= 1 + (CPUS if spinners else 0) and before.disturbed() is None:
 			return True
 		if time.monotonic() > until:
 			return False

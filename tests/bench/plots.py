@@ -14,6 +14,16 @@ GROUPS = {'descriptors': 'Descriptors', 'timers': 'Timers, immediates, interest'
 	'memory': 'Bytes', 'drop-in': 'The drop-in libtevent.so.0 and the libtevent of the system'}
 # What stands for all in the README.
 OVERVIEW = ['P2', 'P2e', 'P5b', 'P6', 'P7b', 'P8', 'P9', 'P10', 'P11', 'P13', 'P17', 'P17e']
+SHORT = {'P1': '100 pipes', 'P1e': 'edge', 'P2': '1,000 pipes', 'P2e': 'edge', 'P2p': 'poll',
+	'P3': '9,900 pipes', 'P3e': 'edge', 'P4': 'one pipe', 'P4e': 'edge', 'P4t': 'and a timer',
+	'P5a': '10k timers', 'P5b': '100k timers', 'P5c': '1M timers', 'P5d': '100k embedded',
+	'P5e': '1M embedded', 'P6': 'due', 'P6r': 'due, random', 'P7a': 're-arm of 1k',
+	'P7b': 're-arm of 100k', 'P8': 'immediate', 'P9': 'toggle WRITE', 'P10': 'add, free fd',
+	'P11': 'messages', 'P12': 'with data', 'P13': 'ping-pong', 'P15a': 'create to free',
+	'P15b': 'and post', 'P15c': 'request', 'P16f': 'descriptor', 'P16t': 'timer', 'P17': 'unix',
+	'P17e': 'unix, edge', 'P18': 'TCP', 'P18e': 'TCP, edge', 'P20a': 'smbtorture',
+	'P20b': 'and poll', 'P20c': 'pipes', 'P20d': 'pipes, poll', 'P20e': '10k timers',
+	'P20f': 'immediate', 'P20g': 'toggle', 'P20h': 'request', 'P20i': 'and post'}
 HIGHEST = 3.0  # bars end here, with their value on top
 
 
@@ -22,7 +32,7 @@ def gnuplot(path, script):
 	return path
 
 
-def head(path, title, size='1100,460'):
+def head(path, title, size='1200,460'):
 	return '''set terminal pngcairo size %s font "sans,11" background "white"
 set output "%s"
 set title "%s"
@@ -48,26 +58,26 @@ def bars(path, title, rows):
 		for k, column in enumerate(columns):
 			c = cost(row, column)
 			if c and c > HIGHEST:
-				labels.append('set label "%.3g" at %f,%f center font "sans,8"' % (c,
-					i + (k + 1 - (len(columns) + 1) / 2) * wide, HIGHEST + 0.07))
+				labels.append('set label "%.*f" at %f,%f rotate left font "sans,9"' % (c < 10, c,
+					i + (k + 1 - (len(columns) + 1) / 2) * wide, HIGHEST + 0.06))
 	for column in columns:
 		lines = ['%d %s' % (i, min(cost(r, column) or 0, HIGHEST)) for i, r in enumerate(rows)]
 		data.append('\n'.join(lines) + '\ne')
-	tics = ', '.join('"%s" %d' % (row['id'], i) for i, row in enumerate(rows))
+	tics = ', '.join('"%s\\n%s" %d' % (row['id'], SHORT.get(row['id'], ''), i) for i, row in enumerate(rows))
 	plot = ', '.join(
 		'"-" using ($1+%f):2:(%f) with boxes fs solid noborder lc rgb "%s" title "%s"' % (
 			(k + 1 - (len(columns) + 1) / 2) * wide, wide, COLOURS[c], c)
 		for k, c in enumerate(columns))
-	script = head(path, title) + '''set ylabel "cost, the best peer is 1"
+	script = head(path, title) + '''set ylabel "cost; the best peer's is 1"
 set yrange [0:%f]
 set xrange [-0.6:%f]
 set xtics (%s) scale 0
-set key outside right top
+set key outside top center horizontal
 set arrow from graph 0, first 1 to graph 1, first 1 nohead lc rgb "#444444" dt 2 front
 %s
 plot %s
 %s
-''' % (HIGHEST + 0.2, len(rows) - 0.4, tics, '\n'.join(labels), plot, '\n'.join(data))
+''' % (HIGHEST + 0.4, len(rows) - 0.4, tics, '\n'.join(labels), plot, '\n'.join(data))
 	return gnuplot(path, script)
 
 

@@ -199,6 +199,7 @@ class Curve:
 
 	def __init__(self, id, title, x_label, y_label, run, columns, points, **more):
 		self.id = id
+		self.run = run
 		self.title = title
 		self.x_label = x_label
 		self.y_label = y_label
