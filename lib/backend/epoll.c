@@ -92,7 +92,7 @@ static uint32_t to_kernel(uint32_t events, unsigned hints)
 		mask |= EPOLLOUT;
 	if (events & TALEV_FD_HUP)
 		mask |= EPOLLRDHUP;
-	if (hints & BACKEND_INTERNAL)
+	if ((hints & BACKEND_INTERNAL) || (events & TALEV_FD_EDGE))
 		mask |= EPOLLET;
 	return mask;
 }

@@ -20,6 +20,7 @@ struct slot {
 	bool changed;        /* on the list of changes */
 	bool is_always;      /* the kernel cannot watch this file: it is always ready */
 	bool internal;
+	bool rearm;       /* a report of an edge was not told: the kernel shall say it again */
 	uint8_t blocking; /* enum slot_blocking */
 };
 
@@ -117,6 +118,8 @@ static inline struct slot *slot_get(struct talev_context *ev, int fd)
 	return &ev->slots.pages[page]->slots[fd % SLOT_PAGE];
 }
 
+/* What the kernel has reported was not told to anybody, and it may not say it again by itself. */
+void slot_untold(struct talev_context *ev, int fd, uint32_t generation);
 /* Tells the kernel what has changed. -1: the errno of what it refused, which stays on the list. */
 int slots_flush_changes(struct talev_context *ev);
 static inline int slots_flush(struct talev_context *ev)

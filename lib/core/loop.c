@@ -222,6 +222,14 @@ static bool may_sleep(struct talev_context *ev)
 	return true;
 }
 
+/* Reports that come to nobody: what is still ready is reported again. */
+static enum turn leave_rest(struct talev_context *ev, const struct backend_event *events, int n)
+{
+	for (int i = 0; i < n; i++)
+		slot_untold(ev, events[i].fd, events[i].generation);
+	return TURN_WORKED;
+}
+
 static enum turn dispatch_batch(struct loop_call *call, const struct backend_event *events, int n)
 {
 	struct talev_context *ev = call->ev;
@@ -238,11 +246,12 @@ static enum turn dispatch_batch(struct loop_call *call, const struct backend_eve
 		}
 		/* If a nested loop has waited, what this wait reported is old news. */
 		if (ev->handlers != handlers && (stopped(call) || ev->waits != waits))
-			return TURN_WORKED;
+			return call->life->ev == NULL ? TURN_GONE
+						      : leave_rest(ev, &events[i], n - i);
 		if (!ready_dispatch(ev, &events[i], ev->handlers == handlers, &fired))
 			return TURN_GONE;
 		if (ev->break_pending)
-			return TURN_WORKED;
+			return leave_rest(ev, &events[i + 1], n - i - 1);
 		if (i % 16 == 15)
 			deadlines_new_time(ev);
 	}

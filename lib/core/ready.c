@@ -6,21 +6,19 @@
 #include <fcntl.h>
 #include <poll.h>
 
-#define BITS (TALEV_FD_READ | TALEV_FD_WRITE | TALEV_FD_ERROR | TALEV_FD_HUP)
-
 /* What a watcher that asked for flags is told. Who reads or writes meets an error or a hang-up by
  * doing so. Who asked for nothing that matches is told what it asked for all the same: the kernel
  * reports errors unasked, and a report that nobody takes comes back for ever. */
 static uint32_t match(uint32_t flags, uint32_t events)
 {
-	uint32_t bits = events & BITS;
+	uint32_t bits = events & BACKEND_EVENTS;
 	uint32_t told;
 
 	if ((events & (TALEV_FD_ERROR | BACKEND_HANGUP)) != 0)
 		bits |= TALEV_FD_READ | TALEV_FD_WRITE;
 	told = bits & flags;
 	if (told == 0 && (events & (TALEV_FD_ERROR | BACKEND_HANGUP)) != 0)
-		told = flags;
+		told = flags & BACKEND_EVENTS;
 	return told;
 }
 
@@ -94,8 +92,10 @@ bool ready_dispatch(
 	if (!fresh && !slot->is_always && ev->backend->ops->now == NULL && may_block(slot))
 		events = look(slot, events);
 	fs = pick(slot, events, &told);
-	if (fs == NULL)
+	if (fs == NULL) {
+		slot_untold(ev, event->fd, event->generation);
 		return true;
+	}
 	if (TAILQ_NEXT(&fs->src, link) != NULL) {
 		TAILQ_REMOVE(&slot->watchers, &fs->src, link);
 		TAILQ_INSERT_TAIL(&slot->watchers, &fs->src, link);
