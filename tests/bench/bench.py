@@ -23,6 +23,7 @@ import time
 
 import dropin
 import machine
+import pages
 import plots
 from rows import COLUMNS, CURVES, PEERS, PROGRAMS, ROWS
 
@@ -306,6 +307,8 @@ def arguments():
 	parser.add_argument('--instructions', action='store_true', help='count only those')
 	parser.add_argument('--again', action='store_true',
 		help='print and draw what there is from earlier runs')
+	parser.add_argument('--pages', action='store_true',
+		help='put the table into the manual and the README')
 	parser.add_argument('--fresh', action='store_true', help='forget the results of earlier runs')
 	parser.add_argument('rows', nargs='*', metavar='ROW')
 	args = parser.parse_args()
@@ -353,6 +356,8 @@ def main():
 		results['instructions'].update(count_instructions(rows))
 		keep()
 	print('\n'.join(plots.draw(results, folder)))
+	if args.pages:
+		print('\n'.join(pages.write(results, TOP, number, folder)))
 	return 0
 
 

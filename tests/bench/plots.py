@@ -17,8 +17,8 @@ OVERVIEW = ['P2', 'P2e', 'P5b', 'P6', 'P7b', 'P8', 'P9', 'P10', 'P11', 'P13', 'P
 SHORT = {'P1': '100 pipes', 'P1e': 'edge', 'P2': '1,000 pipes', 'P2e': 'edge', 'P2p': 'poll',
 	'P3': '9,900 pipes', 'P3e': 'edge', 'P4': 'one pipe', 'P4e': 'edge', 'P4t': 'and a timer',
 	'P5a': '10k timers', 'P5b': '100k timers', 'P5c': '1M timers', 'P5d': '100k embedded',
-	'P5e': '1M embedded', 'P6': 'due', 'P6r': 'due, random', 'P7a': 're-arm of 1k',
-	'P7b': 're-arm of 100k', 'P8': 'immediate', 'P9': 'toggle WRITE', 'P10': 'add, free fd',
+	'P5e': '1M embedded', 'P6': 'due', 'P6r': 'due, random', 'P7a': 're-arm, 1k',
+	'P7b': 're-arm, 100k', 'P8': 'immediate', 'P9': 'toggle', 'P10': 'watchers',
 	'P11': 'messages', 'P12': 'with data', 'P13': 'ping-pong', 'P15a': 'create to free',
 	'P15b': 'and post', 'P15c': 'request', 'P16f': 'descriptor', 'P16t': 'timer', 'P17': 'unix',
 	'P17e': 'unix, edge', 'P18': 'TCP', 'P18e': 'TCP, edge', 'P20a': 'smbtorture',
@@ -36,6 +36,7 @@ def head(path, title, size='1200,460'):
 	return '''set terminal pngcairo size %s font "sans,11" background "white"
 set output "%s"
 set title "%s"
+set bmargin 4
 set border 3 lc rgb "#888888"
 set tics nomirror
 set grid ytics lc rgb "#dddddd"
@@ -53,15 +54,17 @@ def cost(row, column):
 def bars(path, title, rows):
 	columns = [c for c in COLUMNS if any(cost(r, c) for r in rows)]
 	labels, data = [], []
+	# As high as there is something to see.
+	highest = min(HIGHEST, max(cost(r, c) or 0 for r in rows for c in columns))
 	wide = 1.0 / (len(columns) + 1)
 	for i, row in enumerate(rows):
 		for k, column in enumerate(columns):
 			c = cost(row, column)
-			if c and c > HIGHEST:
+			if c and c > highest:
 				labels.append('set label "%.*f" at %f,%f rotate left font "sans,9"' % (c < 10, c,
-					i + (k + 1 - (len(columns) + 1) / 2) * wide, HIGHEST + 0.06))
+					i + (k + 1 - (len(columns) + 1) / 2) * wide, highest + 0.06))
 	for column in columns:
-		lines = ['%d %s' % (i, min(cost(r, column) or 0, HIGHEST)) for i, r in enumerate(rows)]
+		lines = ['%d %s' % (i, min(cost(r, column) or 0, highest)) for i, r in enumerate(rows)]
 		data.append('\n'.join(lines) + '\ne')
 	tics = ', '.join('"%s\\n%s" %d' % (row['id'], SHORT.get(row['id'], ''), i) for i, row in enumerate(rows))
 	plot = ', '.join(
@@ -77,7 +80,7 @@ set arrow from graph 0, first 1 to graph 1, first 1 nohead lc rgb "#444444" dt 2
 %s
 plot %s
 %s
-''' % (HIGHEST + 0.4, len(rows) - 0.4, tics, '\n'.join(labels), plot, '\n'.join(data))
+''' % (highest + 0.4, len(rows) - 0.4, tics, '\n'.join(labels), plot, '\n'.join(data))
 	return gnuplot(path, script)
 
 

@@ -82,7 +82,7 @@ def columns(talev='talev:epoll', floor=(), without=(), **other):
 
 LEVEL = columns(floor='raw:epoll')
 # Edge-triggered or by completions, where a library has that; level-triggered where it has not.
-EDGE = columns(talev=['talev:uring'], libevent=['libevent:edge'],
+EDGE = columns(talev=['talev:epoll+edge', 'talev:uring+edge'], libevent=['libevent:edge'],
 	floor=['raw:edge', 'raw_uring:uring'])
 DATA = columns(floor=['raw_timers:wheel', 'raw_timers:heap'])
 # It would need minutes: its timers are in a sorted list.
@@ -146,7 +146,7 @@ ROWS += [
 	Row('P13', 'ping-pong of two loops, round trip', 'pingpong', '20000', '100',
 		columns(floor='raw:epoll'), [most(1.02, 'peer')], pair=True, group='threads'),
 	Row('P13s', 'the same with the spin that one opts in to', 'pingpong', '20000', '100',
-		{'talev': ['talev:spin']}, [most(1500)], pair=True, group='threads'),
+		{'talev': ['talev:epoll+spin']}, [most(1500)], pair=True, group='threads'),
 	Row('P15a', 'request: create, done, callback, free', 'request', '3000000', '1000',
 		{'talev': ['talev:epoll'], 'tevent': ['tevent:epoll']}, [most(28)], group='requests',
 		instructions='100000'),

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The rows with talev. The variant is the backend. */
+/*
+ * The rows with talev. The variant is the backend, with +edge for watchers that say that their
+ * handler empties the descriptor.
+ */
 #include <talloc.h>
 #include <talev.h>
 #include "echo.h"
 
 static struct talev_context *ev;
+static uint16_t edge;
 static int64_t *delays;
 static talev_time_t base;
 static struct talev_timer **timers;
@@ -12,9 +16,13 @@ static struct talev_fd **watchers;
 
 static struct talev_context *context(void)
 {
-	struct talev_context *made = talev_context_init_byname(NULL, variant);
+	char backend[16] = "";
+	struct talev_context *made;
 
-	if (made == NULL && errno == EINVAL)
+	sscanf(variant, "%15[^+]", backend);
+	edge = strstr(variant, "+edge") ? TALEV_FD_EDGE : 0;
+	made = talev_context_init_byname(NULL, backend);
+	if ((made == NULL && errno == EINVAL) || strstr(variant, "+spin"))
 		exit(NOT_THERE);
 	need(made != NULL);
 	return made;
@@ -49,7 +57,7 @@ static void pipes_row(void)
 	start();
 	make_pipes();
 	for (unsigned i = 0; i < n_pipes; i++)
-		need(talev_add_fd(ev, ev, pipes[i][0], TALEV_FD_READ, on_pipe,
+		need(talev_add_fd(ev, ev, pipes[i][0], TALEV_FD_READ | edge, on_pipe,
 			     (void *)(uintptr_t)i) != NULL);
 	start_round();
 	run();
@@ -62,7 +70,7 @@ static void pipes_timer_row(void)
 	need(talev_add_timer(ev, ev, base + TALEV_SEC(3600), nothing, NULL) != NULL);
 	make_pipes();
 	for (unsigned i = 0; i < n_pipes; i++)
-		need(talev_add_fd(ev, ev, pipes[i][0], TALEV_FD_READ, on_pipe,
+		need(talev_add_fd(ev, ev, pipes[i][0], TALEV_FD_READ | edge, on_pipe,
 			     (void *)(uintptr_t)i) != NULL);
 	start_round();
 	run();
@@ -200,7 +208,7 @@ static void serve(bool tcp)
 	start();
 	start_client(tcp);
 	for (unsigned i = 0; i < connections; i++)
-		need(talev_add_fd(ev, ev, server_ends[i], TALEV_FD_READ, on_message,
+		need(talev_add_fd(ev, ev, server_ends[i], TALEV_FD_READ | edge, on_message,
 			     (void *)(intptr_t)server_ends[i]) != NULL);
 	run();
 	end_echo();
