@@ -57,7 +57,7 @@ def compile_program(name, packages):
 	os.makedirs(OUT, exist_ok=True)
 	# libev's macros break the rules of aliasing, as its manual says.
 	done = subprocess.run([os.environ.get('CC', 'cc'), '-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall',
-		'-Wextra', '-fno-strict-aliasing', '-pthread', source, '-o', program] + flags,
+		'-Wextra', '-fno-strict-aliasing', '-pthread', '-I' + os.path.join(TOP, 'tests'), source, '-o', program] + flags,
 		stderr=subprocess.PIPE, text=True)
 	if done.returncode and 'cannot find -l' in done.stderr + '':
 		return 'not installed: ' + ' '.join(flags)

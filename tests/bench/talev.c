@@ -5,7 +5,7 @@
  */
 #include <talloc.h>
 #include <talev.h>
-#include "echo.h"
+#include "bench/echo.h"
 
 static struct talev_context *ev;
 static uint16_t edge;
