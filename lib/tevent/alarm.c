@@ -112,7 +112,7 @@ talev_time_t alarm_patience(const struct tevent_context *ev)
 
 	if (te == NULL)
 		return ev->wait_timeout >= INT32_MAX ? WAIT_FOREVER : TALEV_SEC(ev->wait_timeout);
-	wait = talev_time_add(te->node.deadline, -ev->looked_at);
+	wait = talev_time_add(te->place.node.deadline, -ev->looked_at);
 	/* Due by now, though not a moment ago: look, and come back. */
 	if (wait < 1)
 		return 1;
@@ -124,7 +124,7 @@ int alarm_set(struct tevent_context *ev, talev_time_t limit)
 {
 	struct tevent_timer *te = timer_first(ev);
 
-	return set(ev, te != NULL ? te->node.deadline : limit);
+	return set(ev, te != NULL ? te->place.node.deadline : limit);
 }
 
 bool alarm_over(talev_time_t limit)

@@ -37,7 +37,7 @@ struct tevent_fd {
 
 struct tevent_timer {
 	struct event e;
-	struct timerq_node node;
+	struct timer_place place;
 	struct timeval next_event;
 	tevent_timer_handler_t handler;
 };

@@ -77,7 +77,7 @@ void loop_close(struct tevent_context *ev)
 	ev->door = NULL;
 	alarm_close(&ev->alarm);
 	TALLOC_FREE(ev->loop);
-	timerq_destroy(&ev->timers);
+	timers_destroy(&ev->timers);
 }
 
 bool loop_has_events(struct tevent_context *ev)
@@ -86,8 +86,8 @@ bool loop_has_events(struct tevent_context *ev)
 		ev->fruitless = false;
 		fd_sweep(ev);
 	}
-	return ev->fd_active > 0 || ev->timers.used > 0 || !TAILQ_EMPTY(&ev->immediates) ||
-	       ev->signal_count > 0 || ev->proxies > 0;
+	return ev->fd_active > 0 || timers_first(&ev->timers) != NULL ||
+	       !TAILQ_EMPTY(&ev->immediates) || ev->signal_count > 0 || ev->proxies > 0;
 }
 
 /* Signals, and what talev has from other threads. True: a watcher of ours has been told. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers. They stand in a queue of this context's own, one chunk each, and talev knows
+ * Timers. They stand in queues of this context's own, one chunk each, and talev knows
  * none of them: see alarm.c. A deadline of zero is before any other.
  */
 #define TEVENT_DEPRECATED 1
@@ -10,9 +10,9 @@
 
 #define LATEST (TALEV_NEVER - 1)
 
-static struct tevent_timer *timer_of(struct timerq_node *node)
+static struct tevent_timer *timer_of(struct timer_place *place)
 {
-	return (struct tevent_timer *)((char *)node - offsetof(struct tevent_timer, node));
+	return (struct tevent_timer *)((char *)place - offsetof(struct tevent_timer, place));
 }
 
 static talev_time_t deadline_of(const struct timeval *tv)
@@ -27,9 +27,9 @@ static talev_time_t deadline_of(const struct timeval *tv)
 
 struct tevent_timer *timer_first(const struct tevent_context *ev)
 {
-	struct timerq_node *node = timerq_first(&ev->timers);
+	struct timer_place *place = timers_first(&ev->timers);
 
-	return node != NULL ? timer_of(node) : NULL;
+	return place != NULL ? timer_of(place) : NULL;
 }
 
 void timer_detach(struct tevent_timer *te)
@@ -38,8 +38,8 @@ void timer_detach(struct tevent_timer *te)
 
 	if (ev == NULL)
 		return;
-	timerq_remove(&ev->timers, &te->node);
-	timerq_leave(&ev->timers);
+	timers_remove(&ev->timers, &te->place);
+	timers_leave(&ev->timers);
 	te->e.ev = NULL;
 	te->e.wrapper = NULL;
 }
@@ -54,21 +54,17 @@ void timer_detach_all(struct tevent_context *ev)
 	}
 }
 
+static bool is_wrapped(struct timer_place *place, const void *wrapper)
+{
+	return timer_of(place)->e.wrapper == wrapper;
+}
+
 void timer_detach_wrapper(struct tevent_context *ev, const struct wrapper *wrapper)
 {
-	uint32_t i = 0;
+	struct timer_place *place;
 
-	while (i < ev->timers.used) {
-		struct tevent_timer *te = timer_of(ev->timers.heap[i].node);
-
-		/* Another one comes into its place, from anywhere in the heap. */
-		if (te->e.wrapper == wrapper) {
-			timer_detach(te);
-			i = 0;
-		} else {
-			i++;
-		}
-	}
+	while ((place = timers_find(&ev->timers, is_wrapped, wrapper)) != NULL)
+		timer_detach(timer_of(place));
 }
 
 static int timer_destructor(struct tevent_timer *te)
@@ -93,7 +89,7 @@ struct tevent_timer *timer_add(struct tevent_context *ev, TALLOC_CTX *mem_ctx,
 
 	if (te == NULL)
 		return NULL;
-	if (timerq_join(&ev->timers) != 0) {
+	if (timers_join(&ev->timers) != 0) {
 		talloc_free(te);
 		return NULL;
 	}
@@ -111,7 +107,7 @@ struct tevent_timer *timer_add(struct tevent_context *ev, TALLOC_CTX *mem_ctx,
 	trace_timer(ev, te, TEVENT_EVENT_TRACE_ATTACH);
 	debug_trace(ev, "Added timed event \"%s\": %p\n", handler_name, (void *)te);
 	/* One that is moved to zero later comes after all that were added with zero. */
-	timerq_set(&ev->timers, &te->node,
+	timers_set(&ev->timers, &te->place,
 		tevent_timeval_is_zero(&next_event) ? INT64_MIN : deadline_of(&next_event));
 	talloc_set_destructor(te, timer_destructor);
 	return te;
@@ -143,12 +139,12 @@ void timer_invoke(struct tevent_timer *te, struct timeval current_time, bool *re
 		*removed = false;
 	if (te->e.ev == NULL)
 		return;
-	timerq_remove(&te->e.ev->timers, &te->node);
+	timers_remove(&te->e.ev->timers, &te->place);
 	debug_trace(te->e.ev, "Running timer event %p \"%s\"\n", (void *)te, te->e.handler_name);
 	te->e.busy++;
 	call_handler(te->e.ev, te, current_time);
 	/* Moved inside its handler, it stays. */
-	if (--te->e.busy > 0 || timerq_queued(&te->node))
+	if (--te->e.busy > 0 || timer_place_armed(&te->place))
 		return;
 	if (te->e.ev != NULL) {
 		trace_timer(te->e.ev, te, TEVENT_EVENT_TRACE_DETACH);
@@ -170,7 +166,7 @@ bool timer_run(struct tevent_context *ev)
 	if (!tevent_timeval_is_zero(&te->next_event)) {
 		now = tevent_timeval_current();
 		ev->looked_at = deadline_of(&now);
-		if (ev->looked_at < te->node.deadline)
+		if (ev->looked_at < te->place.node.deadline)
 			return false;
 	}
 	timer_invoke(te, now, NULL);
@@ -198,7 +194,7 @@ void tevent_update_timer(struct tevent_timer *te, struct timeval next_event)
 	trace_timer(ev, te, TEVENT_EVENT_TRACE_DETACH);
 	te->next_event = next_event;
 	trace_timer(ev, te, TEVENT_EVENT_TRACE_ATTACH);
-	timerq_set(&ev->timers, &te->node, deadline_of(&next_event));
+	timers_set(&ev->timers, &te->place, deadline_of(&next_event));
 }
 
 void tevent_timer_set_tag(struct tevent_timer *te, uint64_t tag)
