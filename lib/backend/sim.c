@@ -19,7 +19,7 @@
 #define START          TALEV_SEC(1000)
 #define START_REALTIME TALEV_SEC(1000000000) /* 2001-09-09 01:46:40 UTC */
 
-#define FLAGS_ALL (TALEV_FD_READ | TALEV_FD_WRITE | TALEV_FD_ERROR | TALEV_FD_HUP)
+#define FLAGS_ALL BACKEND_EVENTS
 
 struct sim_entry {
 	TAILQ_ENTRY(sim_entry) link;
@@ -301,8 +301,8 @@ static int sim_wait(struct backend *be, const struct backend_deadlines *deadline
 	struct backend_event *events, int max)
 {
 	struct sim_backend *sim = self(be);
-	talev_time_t limit = deadlines->longest > 0 ? talev_time_add(sim->now, deadlines->longest)
-						    : TALEV_NEVER;
+	talev_time_t limit =
+		deadlines->longest > 0 ? talev_time_add(sim->now, deadlines->longest) : TALEV_NEVER;
 	bool really = false;
 
 	for (;;) {

@@ -70,7 +70,6 @@ void core_unpost(struct source *src);
 /* Deadlines. join before anything else; it reserves, so that arming cannot fail. -1: ENOMEM.
  * armed and due sources are out of the resting queue; disarm puts them back. */
 int core_timer_join(struct timer_source *ts);
-void core_timer_leave(struct timer_source *ts);
 void core_timer_arm(struct timer_source *ts, talev_time_t deadline);
 void core_timer_disarm(struct timer_source *ts);
 bool core_timer_armed(const struct timer_source *ts);

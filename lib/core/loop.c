@@ -22,11 +22,16 @@ struct loop_call {
 	void *finished_private;
 };
 
-bool talev_have_events(const struct talev_context *ev)
+static inline bool have_events(const struct talev_context *ev)
 {
 	return ev->slots.active > 0 || ev->immediate_count > 0 || ev->due_count > 0 ||
 	       deadlines_any(ev) || ev->holds > 0 || ev->life->ready_count > 0 ||
 	       dispatch_hooks_feeding(ev);
+}
+
+bool talev_have_events(const struct talev_context *ev)
+{
+	return have_events(ev);
 }
 
 /* A context that was finalized has nothing left to do but that. */
@@ -154,7 +159,7 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 			return finalizers(ev->life);
 		if (!block || limited(ev))
 			return TURN_IDLE;
-		if (!talev_have_events(ev)) {
+		if (!have_events(ev)) {
 			errno = ENOENT;
 			return TURN_FAILED;
 		}
@@ -187,7 +192,7 @@ static enum turn once(struct talev_context *ev, bool block)
 	if (life->ready_count > 0)
 		return finalizers(life);
 	dispatch_rested(ev);
-	if (!limited(ev) && !talev_have_events(ev))
+	if (!limited(ev) && !have_events(ev))
 		return nothing_left(ev);
 	if (ev->immediate_count > 0 || ev->due_count > 0) {
 		/* They have had their share, and go on if no descriptor wants its own. */
@@ -201,8 +206,11 @@ static bool may_sleep(struct talev_context *ev)
 {
 	struct backend_deadlines deadlines;
 
-	if (ev->immediate_count > 0 || ev->due_count > 0 || ev->life->ready_count > 0 ||
-		dispatch_hooks_pending(ev))
+	if (ev->life->ready_count > 0)
+		return false;
+	if (!context_any_urgent(ev))
+		return true;
+	if (ev->immediate_count > 0 || ev->due_count > 0 || dispatch_hooks_pending(ev))
 		return false;
 	if (!deadlines_any(ev))
 		return true;
@@ -214,6 +222,14 @@ static bool may_sleep(struct talev_context *ev)
 	return true;
 }
 
+/* Reports that come to nobody: what is still ready is reported again. */
+static enum turn leave_rest(struct talev_context *ev, const struct backend_event *events, int n)
+{
+	for (int i = 0; i < n; i++)
+		slot_untold(ev, events[i].fd, events[i].generation);
+	return TURN_WORKED;
+}
+
 static enum turn dispatch_batch(struct loop_call *call, const struct backend_event *events, int n)
 {
 	struct talev_context *ev = call->ev;
@@ -223,16 +239,19 @@ static enum turn dispatch_batch(struct loop_call *call, const struct backend_eve
 	for (int i = 0; i < n; i++) {
 		bool fired;
 
-		dispatch_earn(ev);
-		if (dispatch_urgent(ev) == UNIT_GONE)
-			return TURN_GONE;
+		if (context_any_urgent(ev)) {
+			dispatch_earn(ev);
+			if (dispatch_urgent(ev) == UNIT_GONE)
+				return TURN_GONE;
+		}
 		/* If a nested loop has waited, what this wait reported is old news. */
-		if (stopped(call) || ev->waits != waits)
-			return TURN_WORKED;
+		if (ev->handlers != handlers && (stopped(call) || ev->waits != waits))
+			return call->life->ev == NULL ? TURN_GONE
+						      : leave_rest(ev, &events[i], n - i);
 		if (!ready_dispatch(ev, &events[i], ev->handlers == handlers, &fired))
 			return TURN_GONE;
 		if (ev->break_pending)
-			return TURN_WORKED;
+			return leave_rest(ev, &events[i + 1], n - i - 1);
 		if (i % 16 == 15)
 			deadlines_new_time(ev);
 	}
@@ -246,13 +265,22 @@ static enum turn batch(struct loop_call *call)
 	struct backend_event events[BATCH];
 	int n;
 
-	if (life_run(call->life) > 0 && (call->life->ev == NULL || ev->closing))
-		return TURN_GONE;
-	deadlines_new_time(ev);
-	dispatch_begin_turn(ev);
-	if (dispatch_urgent(ev) == UNIT_GONE)
-		return TURN_GONE;
-	if (stopped(call) || !talev_have_events(ev))
+	if (call->life->ready_count > 0) {
+		life_run(call->life);
+		if (call->life->ev == NULL || ev->closing)
+			return TURN_GONE;
+		if (stopped(call))
+			return TURN_WORKED;
+	}
+	if (context_any_urgent(ev)) {
+		deadlines_new_time(ev);
+		dispatch_begin_turn(ev);
+		if (dispatch_urgent(ev) == UNIT_GONE)
+			return TURN_GONE;
+		if (stopped(call))
+			return TURN_WORKED;
+	}
+	if (!have_events(ev))
 		return TURN_WORKED;
 	/* A backend with its own time reports one at a time, each looked at afresh. */
 	n = ready_wait(ev, may_sleep(ev), events, ev->backend->ops->now != NULL ? 1 : BATCH);
@@ -269,6 +297,8 @@ static enum turn traced(struct loop_call *call, bool block, bool many)
 	int error;
 
 	ev->turns++;
+	if (!ev->observed)
+		return many ? batch(call) : once(ev, block);
 	core_trace(ev, TALEV_TRACE_BEFORE_TURN, NULL);
 	turn = many ? batch(call) : once(ev, block);
 	error = errno;
@@ -319,7 +349,7 @@ int _talev_loop_wait(struct talev_context *ev, const char *location)
 	if (enter(&call, ev, location) != 0)
 		return -1;
 	ev->longest_wait = 0;
-	while (turn == TURN_WORKED && !ev->break_pending && talev_have_events(ev))
+	while (turn == TURN_WORKED && !ev->break_pending && have_events(ev))
 		turn = traced(&call, true, true);
 	return leave(&call, turn);
 }
@@ -336,7 +366,7 @@ int _talev_loop_until(struct talev_context *ev, bool (*finished)(void *private_d
 	call.finished = finished;
 	call.finished_private = private_data;
 	while (turn == TURN_WORKED && !stopped(&call)) {
-		if (!talev_have_events(ev)) {
+		if (!have_events(ev)) {
 			errno = ENOENT;
 			turn = TURN_FAILED;
 			break;

@@ -61,7 +61,7 @@ struct source *source_from_public(const void *ptr)
 	return src;
 }
 
-static struct source_queue *queue_of(struct talev_context *ev, enum source_place place)
+static inline struct source_queue *queue_of(struct talev_context *ev, enum source_place place)
 {
 	switch (place) {
 	case PLACE_RESTING:

@@ -105,14 +105,13 @@ talev_time_t alarm_limit(const struct tevent_context *ev)
 	return talev_time_add(read_clock(CLOCK_REALTIME_COARSE), wait);
 }
 
-talev_time_t alarm_patience(const struct tevent_context *ev)
+talev_time_t alarm_patience(struct tevent_context *ev)
 {
-	struct tevent_timer *te = timer_first(ev);
 	talev_time_t wait;
 
-	if (te == NULL)
+	if (!timer_any(ev))
 		return ev->wait_timeout >= INT32_MAX ? WAIT_FOREVER : TALEV_SEC(ev->wait_timeout);
-	wait = talev_time_add(te->place.node.deadline, -ev->looked_at);
+	wait = talev_time_add(timer_bound(ev), -ev->looked_at);
 	/* Due by now, though not a moment ago: look, and come back. */
 	if (wait < 1)
 		return 1;
@@ -122,9 +121,7 @@ talev_time_t alarm_patience(const struct tevent_context *ev)
 
 int alarm_set(struct tevent_context *ev, talev_time_t limit)
 {
-	struct tevent_timer *te = timer_first(ev);
-
-	return set(ev, te != NULL ? te->place.node.deadline : limit);
+	return set(ev, timer_any(ev) ? timer_bound(ev) : limit);
 }
 
 bool alarm_over(talev_time_t limit)

@@ -90,16 +90,19 @@ struct tevent_timer *tevent_common_add_timer_v2(struct tevent_context *ev, TALLO
 /* Runs a timer that is due; else how long to wait for the first. */
 struct timeval tevent_common_loop_timer_delay(struct tevent_context *ev)
 {
-	struct tevent_timer *te;
 	struct timeval now;
+	struct timeval first;
+	talev_time_t bound;
 
 	if (timer_run(ev))
 		return tevent_timeval_zero();
-	te = timer_first(ev);
-	if (te == NULL)
+	if (!timer_any(ev))
 		return tevent_timeval_set(ev->wait_timeout, 0);
 	now = tevent_timeval_current();
-	return tevent_timeval_until(&now, &te->next_event);
+	bound = timer_bound(ev);
+	first.tv_sec = bound > 0 ? bound / TALEV_SEC(1) : 0;
+	first.tv_usec = bound > 0 ? bound % TALEV_SEC(1) / TALEV_USEC(1) : 0;
+	return tevent_timeval_until(&now, &first);
 }
 
 void tevent_common_schedule_immediate(struct tevent_immediate *im, struct tevent_context *ev,

@@ -48,7 +48,6 @@ struct tevent_context *tevent_context_init_ops(
 	TAILQ_INIT(&ev->fds);
 	TAILQ_INIT(&ev->dirty);
 	SLIST_INIT(&ev->burials);
-	timers_init(&ev->timers);
 	TAILQ_INIT(&ev->immediates);
 	TAILQ_INIT(&ev->owing);
 	LIST_INIT(&ev->wrappers);

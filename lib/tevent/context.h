@@ -17,7 +17,7 @@
 #include <bsd/sys/queue.h>
 #include <talev/context.h>
 #include <tevent/tevent.h>
-#include "tevent/timers.h"
+#include "base/timerq.h"
 
 struct door;
 struct talev_fd;
@@ -89,7 +89,7 @@ struct tevent_context {
 	struct fd_queue dirty;  /* to be told to talev before the next wait; only with mt */
 	struct burials burials; /* talev's watchers to be freed then; only with mt */
 	size_t fd_active;       /* those with flags */
-	struct timers timers;
+	struct timerq timers;
 	talev_time_t looked_at; /* the clock, when the first timer was last found not to be due */
 	struct immediate_queue immediates;
 	struct immediate_queue owing; /* running: their DETACH has not been traced yet */

@@ -37,7 +37,7 @@ struct tevent_fd {
 
 struct tevent_timer {
 	struct event e;
-	struct timer_place place;
+	struct timerq_node node;
 	struct timeval next_event;
 	tevent_timer_handler_t handler;
 };
@@ -109,7 +109,9 @@ struct tevent_timer *timer_add(struct tevent_context *ev, TALLOC_CTX *mem_ctx,
 void timer_detach(struct tevent_timer *te);
 void timer_detach_all(struct tevent_context *ev);
 void timer_detach_wrapper(struct tevent_context *ev, const struct wrapper *wrapper);
-struct tevent_timer *timer_first(const struct tevent_context *ev);
+bool timer_any(const struct tevent_context *ev);
+/* A moment that no timer is before. INT64_MIN: that of zero. */
+talev_time_t timer_bound(struct tevent_context *ev);
 void timer_invoke(struct tevent_timer *te, struct timeval current_time, bool *removed);
 /* Runs the first if it is due. False: it is not. */
 bool timer_run(struct tevent_context *ev);

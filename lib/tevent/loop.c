@@ -77,7 +77,7 @@ void loop_close(struct tevent_context *ev)
 	ev->door = NULL;
 	alarm_close(&ev->alarm);
 	TALLOC_FREE(ev->loop);
-	timers_destroy(&ev->timers);
+	timerq_destroy(&ev->timers);
 }
 
 bool loop_has_events(struct tevent_context *ev)
@@ -86,8 +86,8 @@ bool loop_has_events(struct tevent_context *ev)
 		ev->fruitless = false;
 		fd_sweep(ev);
 	}
-	return ev->fd_active > 0 || timers_first(&ev->timers) != NULL ||
-	       !TAILQ_EMPTY(&ev->immediates) || ev->signal_count > 0 || ev->proxies > 0;
+	return ev->fd_active > 0 || ev->timers.used > 0 || !TAILQ_EMPTY(&ev->immediates) ||
+	       ev->signal_count > 0 || ev->proxies > 0;
 }
 
 /* Signals, and what talev has from other threads. True: a watcher of ours has been told. */
@@ -126,7 +126,7 @@ static int wait_once(struct tevent_context *ev, const char *location)
 
 	if (ev->mt)
 		fd_flush(ev);
-	if (timer_first(ev) == NULL && ev->wait_timeout > 0)
+	if (!timer_any(ev) && ev->wait_timeout > 0)
 		limit = alarm_limit(ev);
 	for (;;) {
 		int result;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers. They stand in queues of this context's own, one chunk each, and talev knows
+ * Timers. They stand in a queue of this context's own, one chunk each, and talev knows
  * none of them: see alarm.c. A deadline of zero is before any other.
  */
 #define TEVENT_DEPRECATED 1
@@ -10,9 +10,9 @@
 
 #define LATEST (TALEV_NEVER - 1)
 
-static struct tevent_timer *timer_of(struct timer_place *place)
+static struct tevent_timer *timer_of(struct timerq_node *node)
 {
-	return (struct tevent_timer *)((char *)place - offsetof(struct tevent_timer, place));
+	return (struct tevent_timer *)((char *)node - offsetof(struct tevent_timer, node));
 }
 
 static talev_time_t deadline_of(const struct timeval *tv)
@@ -25,11 +25,14 @@ static talev_time_t deadline_of(const struct timeval *tv)
 	return seconds < LATEST ? seconds : LATEST;
 }
 
-struct tevent_timer *timer_first(const struct tevent_context *ev)
+bool timer_any(const struct tevent_context *ev)
 {
-	struct timer_place *place = timers_first(&ev->timers);
+	return ev->timers.used > 0;
+}
 
-	return place != NULL ? timer_of(place) : NULL;
+talev_time_t timer_bound(struct tevent_context *ev)
+{
+	return timerq_bound(&ev->timers);
 }
 
 void timer_detach(struct tevent_timer *te)
@@ -38,33 +41,46 @@ void timer_detach(struct tevent_timer *te)
 
 	if (ev == NULL)
 		return;
-	timers_remove(&ev->timers, &te->place);
-	timers_leave(&ev->timers);
+	timerq_remove(&ev->timers, &te->node);
 	te->e.ev = NULL;
 	te->e.wrapper = NULL;
 }
 
 void timer_detach_all(struct tevent_context *ev)
 {
-	struct tevent_timer *te;
+	struct timerq_node *node;
 
-	while ((te = timer_first(ev)) != NULL) {
+	while ((node = timerq_any(&ev->timers)) != NULL) {
+		struct tevent_timer *te = timer_of(node);
+
 		trace_timer(ev, te, TEVENT_EVENT_TRACE_DETACH);
 		timer_detach(te);
 	}
 }
 
-static bool is_wrapped(struct timer_place *place, const void *wrapper)
+struct search {
+	const struct wrapper *wrapper;
+	struct tevent_timer *found;
+};
+
+static void look_at(struct timerq_node *node, void *arg)
 {
-	return timer_of(place)->e.wrapper == wrapper;
+	struct search *search = arg;
+
+	if (timer_of(node)->e.wrapper == search->wrapper)
+		search->found = timer_of(node);
 }
 
 void timer_detach_wrapper(struct tevent_context *ev, const struct wrapper *wrapper)
 {
-	struct timer_place *place;
+	struct search search = {.wrapper = wrapper};
 
-	while ((place = timers_find(&ev->timers, is_wrapped, wrapper)) != NULL)
-		timer_detach(timer_of(place));
+	do {
+		search.found = NULL;
+		timerq_each(&ev->timers, look_at, &search);
+		if (search.found != NULL)
+			timer_detach(search.found);
+	} while (search.found != NULL);
 }
 
 static int timer_destructor(struct tevent_timer *te)
@@ -89,7 +105,7 @@ struct tevent_timer *timer_add(struct tevent_context *ev, TALLOC_CTX *mem_ctx,
 
 	if (te == NULL)
 		return NULL;
-	if (timers_join(&ev->timers) != 0) {
+	if (ev->timers.slots == NULL && timerq_join(&ev->timers, INT64_MIN) != 0) {
 		talloc_free(te);
 		return NULL;
 	}
@@ -107,7 +123,7 @@ struct tevent_timer *timer_add(struct tevent_context *ev, TALLOC_CTX *mem_ctx,
 	trace_timer(ev, te, TEVENT_EVENT_TRACE_ATTACH);
 	debug_trace(ev, "Added timed event \"%s\": %p\n", handler_name, (void *)te);
 	/* One that is moved to zero later comes after all that were added with zero. */
-	timers_set(&ev->timers, &te->place,
+	timerq_set(&ev->timers, &te->node,
 		tevent_timeval_is_zero(&next_event) ? INT64_MIN : deadline_of(&next_event));
 	talloc_set_destructor(te, timer_destructor);
 	return te;
@@ -139,12 +155,12 @@ void timer_invoke(struct tevent_timer *te, struct timeval current_time, bool *re
 		*removed = false;
 	if (te->e.ev == NULL)
 		return;
-	timers_remove(&te->e.ev->timers, &te->place);
+	timerq_remove(&te->e.ev->timers, &te->node);
 	debug_trace(te->e.ev, "Running timer event %p \"%s\"\n", (void *)te, te->e.handler_name);
 	te->e.busy++;
 	call_handler(te->e.ev, te, current_time);
 	/* Moved inside its handler, it stays. */
-	if (--te->e.busy > 0 || timer_place_armed(&te->place))
+	if (--te->e.busy > 0 || timerq_queued(&te->node))
 		return;
 	if (te->e.ev != NULL) {
 		trace_timer(te->e.ev, te, TEVENT_EVENT_TRACE_DETACH);
@@ -158,18 +174,24 @@ void timer_invoke(struct tevent_timer *te, struct timeval current_time, bool *re
 
 bool timer_run(struct tevent_context *ev)
 {
-	struct tevent_timer *te = timer_first(ev);
 	struct timeval now = {0};
+	struct timerq_node *node;
 
-	if (te == NULL)
+	if (ev->timers.used == 0)
 		return false;
-	if (!tevent_timeval_is_zero(&te->next_event)) {
+	if (timerq_bound(&ev->timers) == INT64_MIN) {
+		/* Of zero, and due whatever the clock says. */
+		node = timerq_any(&ev->timers);
+	} else {
 		now = tevent_timeval_current();
 		ev->looked_at = deadline_of(&now);
-		if (ev->looked_at < te->place.node.deadline)
-			return false;
+		node = timerq_due(&ev->timers, ev->looked_at);
 	}
-	timer_invoke(te, now, NULL);
+	if (node == NULL)
+		return false;
+	if (tevent_timeval_is_zero(&timer_of(node)->next_event))
+		now = tevent_timeval_zero();
+	timer_invoke(timer_of(node), now, NULL);
 	return true;
 }
 
@@ -194,7 +216,7 @@ void tevent_update_timer(struct tevent_timer *te, struct timeval next_event)
 	trace_timer(ev, te, TEVENT_EVENT_TRACE_DETACH);
 	te->next_event = next_event;
 	trace_timer(ev, te, TEVENT_EVENT_TRACE_ATTACH);
-	timers_set(&ev->timers, &te->place, deadline_of(&next_event));
+	timerq_set(&ev->timers, &te->node, deadline_of(&next_event));
 }
 
 void tevent_timer_set_tag(struct tevent_timer *te, uint64_t tag)
