@@ -119,7 +119,7 @@ static bool not_fired(struct life *life, struct source *src)
 }
 
 /* core_fire() of a context whose handlers are traced or measured. */
-static bool fire_observed(
+__attribute__((noinline)) static bool fire_observed(
 	struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now)
 {
 	struct life *life = ev->life;
