@@ -6,6 +6,7 @@
 # says.
 #
 #   make [all] test test-fast test-samba demo bench install uninstall dist distcheck clean distclean
+#   ROWS=P1,P5 what make bench measures
 #   T='-k timer --only plain'   arguments for the test driver (see buildtools/run_tests.py --help)
 
 -include config.mk
@@ -13,9 +14,10 @@ BUILD ?= build
 PLAIN = build
 ASAN = build-asan
 TSAN = build-tsan
+RELEASE = build-release
 
 # A checkout is for developers; a release is for everybody.
-DEVELOPER = $(if $(wildcard .git),--developer)
+DEVELOPER = $(if $(wildcard .git),$(if $(filter $(RELEASE),$(1)),,--developer))
 
 lock = $(if $(filter build,$(1)),.lock-waf_linux_build,.lock-waf-$(1))
 # $(call waf,folder,configure options,arguments): configures the folder first if it is not yet
@@ -63,14 +65,11 @@ test-samba:
 	@$(call waf,$(PLAIN),,build)
 	@buildtools/run_tests.py -j 1 --only scripts -k '^tests/(samba|tevent)/' $(T)
 
+# What is measured is what is released. ROWS=P1,P5 limits it, B='--rounds 3' are other options.
 bench:
 	@buildtools/bootstrap build bench
-	@if ls tests/bench/*.c >/dev/null 2>&1; then \
-		$(call waf,$(BUILD),$(call kind,$(BUILD)),build --bench) && \
-		BUILD=$(CURDIR)/$(BUILD) LD_LIBRARY_PATH=$(CURDIR)/$(BUILD) tests/bench/run.sh; \
-	else \
-		echo "no benchmarks yet"; \
-	fi
+	@$(call waf,$(RELEASE),,build)
+	@BUILD=$(CURDIR)/$(RELEASE) tests/bench/bench.py $(B) $(ROWS)
 
 install:
 	@$(call waf,$(BUILD),$(call kind,$(BUILD)),install --destdir="$(DESTDIR)")

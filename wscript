@@ -111,8 +111,6 @@ def options(opt):
 	group = opt.add_option_group('talev: what to build besides')
 	group.add_option('--tests', action='store_true', default=False, dest='talev_tests',
 		help='the test programs')
-	group.add_option('--bench', action='store_true', default=False, dest='talev_bench',
-		help='the benchmarks')
 
 
 def need(conf, package, mandatory=True):
@@ -194,8 +192,6 @@ def build(bld):
 		build_tevent(bld)
 	if getattr(bld.options, 'talev_tests', False):
 		build_tests(bld)
-	if getattr(bld.options, 'talev_bench', False):
-		build_bench(bld)
 	if at_top(bld) and bld.cmd == 'install' and not bld.options.destdir and os.geteuid() == 0:
 		bld.add_post_fun(lambda ctx: subprocess.call(['/sbin/ldconfig']))
 
@@ -370,16 +366,6 @@ def build_test(bld, room, source, support):
 		linkflags=['-Wl,--wrap=' + w for w in sorted(wraps)],
 		use=uses + closure(library, '-objects') + keys(['talloc', 'libbsd', 'cmocka']),
 		install_path=None))
-
-
-def build_bench(bld):
-	# bench_tevent.c is for either libtevent, and built by bench_tevent.py.
-	for source in bld.path.ant_glob('tests/bench/*.c', excl='tests/bench/bench_tevent*.c'):
-		target = 'tests/bench/' + source.name[:-len('.c')]
-		bld(**common(bld, features='c cprogram', source=source, target=target, idx=40,
-			name='talev-' + target.replace('/', '-'), includes='include tests',
-			use=[l[0] + '-shared' for l in LIBRARIES] + keys(['talloc', 'libbsd']),
-			install_path=None))
 
 
 def dist(ctx):

@@ -39,7 +39,7 @@ GROUPS = ['checks', 'plain', 'asan', 'valgrind', 'tsan', 'models', 'scripts']
 # What ThreadSanitizer is for. It tells a signal handler late, of a context that is over by then: the
 # storm, where the handler blocks its signal by that context, would wait for ever.
 TSAN = re.compile(r'tests/(thread/|event/test_(signal(?!_storm)|child))')
-NOT_ROOMS = ['support', 'bench', 'fuzz', 'model', 'demo']
+NOT_ROOMS = ['support', 'fuzz', 'model', 'demo']
 OWN_BUILD = ['tevent']  # a script there builds and runs the programs
 SKIP = 77
 
