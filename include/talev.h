@@ -4,6 +4,7 @@
 #include <talev/fd.h>
 #include <talev/finalize.h>
 #include <talev/group.h>
+#include <talev/histogram.h>
 #include <talev/immediate.h>
 #include <talev/inspect.h>
 #include <talev/log.h>
