@@ -130,6 +130,10 @@ def need(conf, package, mandatory=True):
 		errmsg='not found; on Debian it is in %s' % PACKAGES[package])
 	# Would otherwise go to everybody who uses the library in-tree.
 	del conf.env['DEFINES_' + env_key(package)]
+	if not conf.env['HAVE_' + env_key(package)]:
+		# waf configures again while one of these files is not there: so it looks for what was
+		# missing in every build, until somebody has installed it.
+		conf.files.append(conf.bldnode.make_node(package + '-is-missing').abspath())
 
 
 def configure(conf):
