@@ -234,7 +234,9 @@ def build_library(bld, name, rooms, ours, packages):
 		use=[o + '-shared' for o in ours] + keys(packages), idx=1))
 	bld(**common(bld, features='c cshlib talev_abi', name=name + '-shared', target=name,
 		talev_abi=name, talev_version=VERSION, vnum=VERSION, export_includes='include',
-		linkflags=['-Wl,-Bsymbolic-functions'],
+		# Threads that end by themselves may have a few instructions of it left to do when the
+		# plugin that brought it is unloaded.
+		linkflags=['-Wl,-Bsymbolic-functions'] + (['-Wl,-z,nodelete'] if part_of(name) else []),
 		use=[name + '-objects'] + [o + '-shared' for o in ours] + keys(packages),
 		install_path='${TALEV_LIBDIR}'))
 	if bld.env.TALEV_STATIC:
