@@ -173,6 +173,6 @@ int main(void)
 		JOB_TEST(j13_a_light_class_does_not_wait_for_a_heavy_one),
 	};
 
-	jobs_threads_at_first = jobs_threads();
+	jobs_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

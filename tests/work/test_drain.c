@@ -418,6 +418,6 @@ int main(void)
 		JOB_TEST(j12_a_family_whose_queue_and_context_go),
 	};
 
-	jobs_threads_at_first = jobs_threads();
+	jobs_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

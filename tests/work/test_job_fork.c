@@ -170,6 +170,6 @@ int main(void)
 		JOB_TEST(a_child_of_a_process_whose_queue_is_idle),
 	};
 
-	jobs_threads_at_first = jobs_threads();
+	jobs_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -227,6 +227,6 @@ int main(void)
 		JOB_TEST(overload_stays_within_the_backlog_and_the_loop_on_time),
 	};
 
-	jobs_threads_at_first = jobs_threads();
+	jobs_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -552,6 +552,6 @@ int main(void)
 		JOB_TEST(text_and_json_of_a_queue_and_of_all),
 	};
 
-	jobs_threads_at_first = jobs_threads();
+	jobs_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
