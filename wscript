@@ -23,13 +23,16 @@ top = '.'
 out = os.environ.get('BUILD') or 'build'
 
 # Libraries: name, rooms below lib/, libraries of ours it needs, pkg-config packages it needs.
-# The exported symbols are in buildtools/abi/<name>-<version>.sigs, one file per release.
+# The exported symbols are in buildtools/abi/<name>-<version>.sigs, one file per release; what our
+# other libraries may use besides, and nobody else, is in buildtools/abi/<name>-private.names.
 LIBRARIES = [
 	('talev', 'base life core backend event front thread request inspect', [], ['talloc', 'libbsd']),
+	('talev-loops', 'work loops', ['talev'], ['talloc', 'libbsd']),
 ]
 
 # What --disable-<part> leaves out: name, what it is, pkg-config packages it needs.
 PARTS = [
+	('loops', 'libtalev-loops: job queues and loop managers', []),
 	('talevd', 'the plugin daemon, talevctl and the plugins', ['talloc', 'libbsd', 'inih']),
 	('tevent', 'the drop-in libtevent.so.0', ['talloc', 'libbsd']),
 	('man', 'the manual pages', []),
@@ -64,6 +67,16 @@ DEVELOPER = '''
 
 # Folders of tests/ whose programs are not tests of a room.
 NOT_ROOMS = ['support', 'bench', 'fuzz', 'model', 'man', 'install', 'demo', 'tevent', 'samba']
+
+
+# The part that a library is, which --disable-<part> leaves out; '' for the one that is always there.
+def part_of(library):
+	return library.partition('-')[2]
+
+
+def libraries(ctx):
+	return [l for l in LIBRARIES
+		if not part_of(l[0]) or ctx.env['TALEV_WITH_' + part_of(l[0]).upper()]]
 
 
 def at_top(ctx):
@@ -167,7 +180,8 @@ def configure(conf):
 	for _, _, _, wanted in LIBRARIES:
 		packages += [p for p in wanted if p not in packages]
 	for name, _, wanted in PARTS:
-		on = everything(conf) and not option('talev_disable_' + name)
+		on = everything(conf) or name in [part_of(l[0]) for l in LIBRARIES]
+		on = on and not option('talev_disable_' + name)
 		env['TALEV_WITH_' + name.upper()] = on
 		if on:
 			packages += [p for p in wanted if p not in packages]
@@ -179,7 +193,7 @@ def configure(conf):
 
 def build(bld):
 	bld.load('talev_abi', tooldir=tooldir(bld))
-	for library in LIBRARIES:
+	for library in libraries(bld):
 		build_library(bld, *library)
 	if not everything(bld):
 		return
@@ -221,8 +235,10 @@ def build_library(bld, name, rooms, ours, packages):
 		cflags=['-fPIC', '-fno-semantic-interposition', '-ftls-model=initial-exec'],
 		use=[o + '-shared' for o in ours] + keys(packages), idx=1))
 	bld(**common(bld, features='c cshlib talev_abi', name=name + '-shared', target=name,
-		talev_abi=name, vnum=VERSION, export_includes='include',
-		linkflags=['-Wl,-Bsymbolic-functions'],
+		talev_abi=name, talev_version=VERSION, vnum=VERSION, export_includes='include',
+		# Threads that end by themselves may have a few instructions of it left to do when the
+		# plugin that brought it is unloaded.
+		linkflags=['-Wl,-Bsymbolic-functions'] + (['-Wl,-z,nodelete'] if part_of(name) else []),
 		use=[name + '-objects'] + [o + '-shared' for o in ours] + keys(packages),
 		install_path='${TALEV_LIBDIR}'))
 	if bld.env.TALEV_STATIC:
@@ -356,6 +372,8 @@ def build_test(bld, room, source, support):
 		uses += ['talev-talevd-objects', 'talev-talevctl-objects', 'talev-plugind-common']
 		uses += keys(PLUGIND)
 	library = next((l for l in LIBRARIES if room in l[1].split()), LIBRARIES[0])
+	if library not in libraries(bld):
+		return
 	# A test that defines __wrap_foo() means: every call of foo() in this program comes to me.
 	wraps = set()
 	for text in [source] + support:

@@ -4,8 +4,10 @@
 #include <talev/fd.h>
 #include <talev/finalize.h>
 #include <talev/group.h>
+#include <talev/histogram.h>
 #include <talev/immediate.h>
 #include <talev/inspect.h>
+#include <talev/job.h>
 #include <talev/log.h>
 #include <talev/loop.h>
 #include <talev/plugin.h>
