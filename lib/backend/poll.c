@@ -17,6 +17,8 @@
 #include "base/base.h"
 
 #define ROOM_MIN 16u
+/* Waits without a look before, after a look that found nothing. */
+#define LOOK_PAUSE 8
 
 /* What the kernel need not know of an entry. */
 struct label {
@@ -34,6 +36,7 @@ struct poll_backend {
 	uint32_t *index; /* by descriptor: 1-based place in fds, 0 for none */
 	uint32_t index_size;
 	unsigned fork_generation;
+	unsigned look_pause;
 	struct alarms alarms;
 };
 
@@ -290,6 +293,24 @@ static talev_time_t timeout_of(const struct backend_deadlines *deadlines)
 	return deadline - now < longest ? deadline - now : longest;
 }
 
+/* A poll(2) that may wait reads the clock and joins a queue of each descriptor, and undoes both,
+ * also if something is ready. One that may not costs two thirds of that: so a loop that is busy
+ * looks first, and one that mostly waits seldom does. */
+static int look_and_wait(struct poll_backend *pb, talev_time_t timeout)
+{
+	int ready;
+
+	if (timeout != 0 && pb->look_pause == 0) {
+		ready = base_poll(pb->fds, pb->used, 0);
+		if (ready != 0)
+			return ready;
+		pb->look_pause = LOOK_PAUSE;
+	} else if (timeout != 0) {
+		pb->look_pause--;
+	}
+	return base_poll(pb->fds, pb->used, timeout);
+}
+
 static int poll_wait(struct backend *be, const struct backend_deadlines *deadlines, bool block,
 	struct backend_event *events, int max)
 {
@@ -308,7 +329,7 @@ static int poll_wait(struct backend *be, const struct backend_deadlines *deadlin
 			return -1;
 		timeout = timeout_of(deadlines);
 	}
-	ready = base_poll(pb->fds, pb->used, timeout);
+	ready = look_and_wait(pb, timeout);
 	if (ready < 0)
 		return -1;
 	return collect(pb, ready, events, max);
