@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs the rows of rows.py and prints a table: talev, its peers, the floor, the ratio to the best peer,
-and whether the goal was met. The programs of a row are run in turn, so that what drifts hits all, and
-the medians are told. Runs that something else disturbed are thrown away and counted.
+"""Runs the rows of rows.py and prints a table: talev, its peers, the floor, the ratio to the best
+peer, and whether the goal was met. The programs of a row are run in turn, so that what drifts hits
+all, and the medians are told. Runs that something else disturbed are thrown away and counted.
 
 Usage: bench.py [option...] [ROW...]     P1 is P1 only, P1* all that begin so, P5 P5a to P5c
 BUILD is the folder of a release build.
@@ -56,10 +56,11 @@ def compile_program(name, packages):
 		flags = ['-I' + os.path.join(TOP, 'include'), '-L' + BUILD, '-ltalev'] + flags
 	os.makedirs(OUT, exist_ok=True)
 	# libev's macros break the rules of aliasing, as its manual says.
-	done = subprocess.run([os.environ.get('CC', 'cc'), '-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall',
-		'-Wextra', '-fno-strict-aliasing', '-pthread', source, '-o', program] + flags,
-		stderr=subprocess.PIPE, text=True)
-	if done.returncode and 'cannot find -l' in done.stderr + '':
+	compiler = [os.environ.get('CC', 'cc'), '-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra',
+		'-fno-strict-aliasing', '-pthread', '-I' + os.path.join(TOP, 'tests')]
+	done = subprocess.run(compiler + [source, '-o', program] + flags, stderr=subprocess.PIPE,
+		text=True)
+	if done.returncode and 'cannot find -l' in done.stderr:
 		return 'not installed: ' + ' '.join(flags)
 	sys.stderr.write(done.stderr)
 	if done.returncode:

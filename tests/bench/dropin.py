@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The drop-in libtevent.so.0: programs that were built for tevent, run with the library of the system
-or with ours."""
+"""The drop-in libtevent.so.0: programs that were built for tevent, run with the library of the
+system or with ours."""
 
 import os
 import re

@@ -12,7 +12,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include "threads.h"
+#include "bench/threads.h"
 
 #define MESSAGE 64
 

@@ -5,7 +5,7 @@
  */
 #include <iv.h>
 #include <iv_event.h>
-#include "echo.h"
+#include "bench/echo.h"
 
 static struct iv_fd *watchers;
 static struct iv_timer *timers, **made;

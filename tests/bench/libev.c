@@ -4,7 +4,7 @@
  * ev_feed_event(), the cheapest of its ways to have something run.
  */
 #include <ev.h>
-#include "echo.h"
+#include "bench/echo.h"
 
 struct pipe_watcher {
 	ev_io io;

@@ -10,7 +10,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <event2/thread.h>
-#include "echo.h"
+#include "bench/echo.h"
 
 static struct event_base *base;
 static struct event *timers, *watchers, **made;

@@ -6,7 +6,7 @@
  */
 #include <signal.h>
 #include <uv.h>
-#include "echo.h"
+#include "bench/echo.h"
 
 static uv_loop_t *loop;
 static uv_poll_t *watchers;

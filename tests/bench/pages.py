@@ -55,8 +55,8 @@ def markdown(rows, number):
 def put(path, begin, end, text):
 	with open(path, encoding='utf-8') as f:
 		old = f.read()
-	new, n = re.subn(r'(%s\n).*?(\n%s)' % (re.escape(begin), re.escape(end)),
-		lambda m: m.group(1) + text + m.group(2), old, flags=re.S)
+	new, n = re.subn(r'(%s\n).*?(%s)' % (re.escape(begin), re.escape(end)),
+		lambda m: m.group(1) + text + '\n' + m.group(2), old, flags=re.S)
 	if not n:
 		return '%s: no place marked' % path
 	with open(path, 'w', encoding='utf-8') as f:

@@ -5,7 +5,7 @@
  */
 #include <poll.h>
 #include <sys/epoll.h>
-#include "echo.h"
+#include "bench/echo.h"
 
 static int epfd;
 static uint32_t in_events;

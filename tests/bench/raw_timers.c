@@ -4,7 +4,7 @@
  * variant is heap (four-way, the deadline beside the pointer) or wheel (hierarchical, 64 slots in a
  * level, a tick of a microsecond).
  */
-#include "bench.h"
+#include "bench/bench.h"
 
 struct timer {
 	struct timer *next, **link; /* wheel */

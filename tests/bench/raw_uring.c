@@ -5,7 +5,7 @@
  */
 #include <liburing.h>
 #include <poll.h>
-#include "echo.h"
+#include "bench/echo.h"
 
 static struct io_uring ring;
 

@@ -5,7 +5,7 @@
  */
 #include <talloc.h>
 #include <talev.h>
-#include "echo.h"
+#include "bench/echo.h"
 
 static struct talev_context *ev;
 static uint16_t edge;
@@ -22,9 +22,11 @@ static struct talev_context *context(void)
 	sscanf(variant, "%15[^+]", backend);
 	edge = strstr(variant, "+edge") ? TALEV_FD_EDGE : 0;
 	made = talev_context_init_byname(NULL, backend);
-	if ((made == NULL && errno == EINVAL) || strstr(variant, "+spin"))
+	if (made == NULL && errno == EINVAL)
 		exit(NOT_THERE);
 	need(made != NULL);
+	if (strstr(variant, "+spin"))
+		need(talev_context_set_spin(made, TALEV_USEC(50)) == 0);
 	return made;
 }
 

@@ -5,7 +5,7 @@
  */
 #include <talloc.h>
 #include <tevent.h>
-#include "echo.h"
+#include "bench/echo.h"
 
 static struct tevent_context *ev;
 static bool over;

@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include "bench.h"
+#include "bench/bench.h"
 
 #define SENDERS 64
 #define WINDOW  4096 /* messages of one sender that may be on their way */
