@@ -46,7 +46,10 @@ static void *send_loads(void *arg)
 {
 	struct sender *sender = arg;
 	TALLOC_CTX *mine = talloc_new(NULL);
+	/* Each thread has a handle of its own; tevent has no such thing. */
+	struct talev_thread_proxy *handle = talev_thread_proxy_attach(mine, sender->door);
 
+	need(handle != NULL);
 	wait_for_start();
 	for (unsigned long i = 0; i < sender->count; i++) {
 		struct talev_immediate *im = immediate(mine);
@@ -55,7 +58,7 @@ static void *send_loads(void *arg)
 		need(load != NULL);
 		load->sender = sender;
 		wait_for_room(sender, i);
-		talev_thread_proxy_schedule(sender->door, &im, receive, &load);
+		talev_thread_proxy_schedule(handle, &im, receive, &load);
 		need(im == NULL);
 	}
 	talloc_free(mine);
