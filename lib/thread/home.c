@@ -86,8 +86,10 @@ void home_pack(struct home *home, size_t size)
 {
 	struct block *block;
 
+	if (!home->far || size == 0)
+		return;
 	size += HEADER;
-	if (!home->far || size > LARGEST || home->bytes + size > MOST)
+	if (size > LARGEST || home->bytes + size > MOST)
 		return;
 	block = malloc(size);
 	if (block == NULL)

@@ -39,7 +39,7 @@ struct home {
 void home_init(struct home *home);
 /* Frees a message's worth of blocks. Any thread that sends. */
 void home_visit(struct home *home);
-/* A talloc chunk of that size has just been freed. Receiver. */
+/* A talloc chunk of that size has just been freed; 0: none. Receiver. */
 void home_pack(struct home *home, size_t size);
 /* What has been packed goes, unless what went before is still there. Receiver. */
 void home_bring(struct home *home);

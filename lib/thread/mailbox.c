@@ -27,6 +27,7 @@
 #include "base/base.h"
 #include "life/life.h"
 
+#define HERD 64
 /* Looks that may be left out in a row. */
 #define PATIENCE 32
 
@@ -130,7 +131,7 @@ static bool ready(struct core_hook *hook)
 	struct core_post *word;
 
 	if (mb->first != NULL)
-		return true;
+		return mb->queued < HERD / 2;
 	if (mb->queued > 0 && mb->patience > 0) {
 		mb->patience--;
 		return false;
@@ -163,8 +164,9 @@ static bool run(struct talev_context *ev, struct core_hook *hook)
 	/* What a lost message's function does may close the context, and with it this mailbox. */
 	mb->running++;
 	mb->patience = PATIENCE;
-	collect(mb, EMPTY);
-	while (mb->ev != NULL && (post = take(mb)) != NULL)
+	if (mb->first == NULL)
+		collect(mb, EMPTY);
+	while (mb->ev != NULL && mb->queued < HERD && (post = take(mb)) != NULL)
 		post->ops->deliver(ev, post);
 	open = mb->ev != NULL;
 	if (--mb->running == 0 && mb->closed)

@@ -34,50 +34,68 @@ static void land(struct channel *channel, struct talev_immediate *im, void *data
 {
 	immediate_disguise(im, NULL);
 	immediate_post(im)->ops = NULL;
+	channel->landed++;
 	talloc_steal(channel->landing, im);
 	if (data != NULL)
 		talloc_steal(channel->landing, data);
 }
 
-struct search {
-	const void *ptr;
-	bool found;
+/* What a handler was given, and what of it is still below the landing: it may have been freed, or
+ * be another thread's by now, so only who the children of the landing are is looked at. */
+struct given {
+	const void *im;
+	const void *data;
+	size_t im_size;
+	size_t data_size;
+	bool has_im;
+	bool has_data;
 };
 
-static void compare(const void *ptr, int depth, int max_depth, int is_ref, void *private_data)
+static void look_at(const void *ptr, int depth, int max_depth, int is_ref, void *private_data)
 {
-	struct search *search = private_data;
+	struct given *given = private_data;
 
 	(void)depth;
 	(void)max_depth;
 	(void)is_ref;
-	if (ptr == search->ptr)
-		search->found = true;
+	given->has_im = given->has_im || ptr == given->im;
+	given->has_data = given->has_data || ptr == given->data;
 }
 
-/* It may have been freed, or be another thread's by now: so only who its parent's children are is
- * looked at. */
-static void free_unless_taken(struct route *route, void *ptr)
+static void look(const struct channel *channel, struct given *given)
 {
-	void *landing = route->channel->landing;
-	struct search search = {.ptr = ptr};
-	size_t size;
-
-	if (ptr == NULL)
-		return;
-	talloc_report_depth_cb(landing, 0, 1, compare, &search);
-	if (!search.found)
-		return;
-	size = talloc_get_size(ptr);
-	if (talloc_unlink(landing, ptr) == 0)
-		home_pack(&route->home, size);
+	given->has_im = false;
+	given->has_data = false;
+	talloc_report_depth_cb(channel->landing, 0, 1, look_at, given);
+	given->im_size = given->has_im ? talloc_get_size(given->im) : 0;
+	given->data_size = given->has_data ? talloc_get_size(given->data) : 0;
 }
 
-/* The route may go with it, and with that the channel. */
+/* Of a message that was handled inside the handler of another, which still has its own there. */
+static void free_given(const struct channel *channel, struct given *given)
+{
+	if (given->has_data)
+		talloc_unlink(channel->landing, (void *)(uintptr_t)given->data);
+	/* A destructor may have freed it. */
+	look(channel, given);
+	if (given->has_im)
+		talloc_unlink(channel->landing, (void *)(uintptr_t)given->im);
+}
+
+/* Frees what nobody has taken. The route may go with it, and with that the channel. */
 static void take_off(struct route *route, struct talev_immediate *im, void *data)
 {
-	free_unless_taken(route, data);
-	free_unless_taken(route, im);
+	struct channel *channel = route->channel;
+	struct given given = {.im = im, .data = data};
+
+	look(channel, &given);
+	if (--channel->landed == 0) {
+		talloc_free_children(channel->landing);
+		home_pack(&route->home, given.data_size);
+		home_pack(&route->home, given.im_size);
+	} else {
+		free_given(channel, &given);
+	}
 	route_return(route);
 }
 
@@ -131,11 +149,22 @@ static const struct source_kind message_kind = {
 	.fire = message_fire,
 };
 
+static void prefetch(const void *chunk, size_t size)
+{
+	const char *byte = chunk;
+
+	for (ptrdiff_t at = -96; at < (ptrdiff_t)size; at += 64)
+		__builtin_prefetch(byte + at, 1);
+}
+
 static void deliver(struct talev_context *ev, struct core_post *post)
 {
 	struct source *src = immediate_source(immediate_of_post(post));
 	struct channel *channel = route_of(post)->channel;
 
+	if (src->private_data != NULL)
+		prefetch(src->private_data, 64);
+	prefetch(src, 24);
 	channel->queued++;
 	mailbox_queued(channel->mb, 1);
 	core_immediate_queue(src, ev);

@@ -38,6 +38,7 @@ struct channel {
 	/* The receiver's. */
 	struct source *door; /* NULL once its memory went */
 	void *landing;       /* the parent of what a handler was given */
+	unsigned landed;     /* messages below it: handlers run in loops that others run */
 	unsigned queued;     /* messages in the queue of immediates */
 	unsigned returned;   /* of all routes */
 	SLIST_HEAD(, route) routes;
