@@ -40,6 +40,7 @@ class Compiler:
         self.libs = house.pkg_config("--libs", "talloc")
         found = re.search(r"SONAME.*\[(.*)\]", house.run("readelf", "-d", self.library).stdout)
         self.soname = found.group(1) if found else self.library.name
+        self.tevent = tree.library("tevent")
 
     def compile(self, text, folder, plugin, where, line):
         """The path of the program, or None and a finding at the line of the page."""
@@ -49,9 +50,16 @@ class Compiler:
         # #line makes gcc speak of the page.
         source = f'#line {line} "{where}"\n{text}'
         shared = ["-shared", "-fPIC"] if plugin else []
+        drop_in = []
+        if "<tevent.h>" in text:
+            if not self.tevent:
+                self.tree.skip(f"{where}:{line} was not run: no libtevent.so in {self.tree.build}")
+                return None
+            (folder / "libtevent.so.0").symlink_to(self.tevent)
+            drop_in = [f"-I{self.tree.top}/include/tevent", "-xnone", folder / "libtevent.so.0"]
         done = house.run("gcc", "-xc", "-std=gnu11", *WARNINGS, "-g", *self.sanitize, *self.cflags,
-                         "-", "-o", out, *shared, "-xnone", folder / self.soname, *self.libs,
-                         "-pthread", f"-Wl,-rpath,{folder}", input=source, cwd=folder)
+                         "-", "-o", out, *shared, *drop_in, "-xnone", folder / self.soname,
+                         *self.libs, "-pthread", f"-Wl,-rpath,{folder}", input=source, cwd=folder)
         if done.returncode == 0:
             return out
         errors = [error.groups() for error in

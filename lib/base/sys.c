@@ -80,12 +80,15 @@ int base_epoll_wait(int epfd, struct epoll_event *events, int max, talev_time_t 
 	return epoll_wait(epfd, events, max, milliseconds(timeout));
 }
 
+/* poll(2) does not copy back how much time is left, and so takes what is whole milliseconds. */
 int base_poll(struct pollfd *fds, nfds_t n, talev_time_t timeout)
 {
 	struct timespec ts;
 
 	if (timeout == TALEV_NEVER)
-		return ppoll(fds, n, NULL, NULL);
+		return poll(fds, n, -1);
+	if (timeout % TALEV_MSEC(1) == 0 && timeout / TALEV_MSEC(1) <= INT_MAX)
+		return poll(fds, n, timeout > 0 ? (int)(timeout / TALEV_MSEC(1)) : 0);
 	ts = base_timespec(timeout > 0 ? timeout : 0);
 	return ppoll(fds, n, &ts, NULL);
 }
