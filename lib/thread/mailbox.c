@@ -27,6 +27,8 @@
 #include "base/base.h"
 #include "life/life.h"
 
+/* Posts that are told of before one of them has run: what is fetched for them stays in the cache.
+ */
 #define HERD 64
 /* Looks that may be left out in a row. */
 #define PATIENCE 32

@@ -149,12 +149,11 @@ static const struct source_kind message_kind = {
 	.fire = message_fire,
 };
 
-static void prefetch(const void *chunk, size_t size)
+/* The head that talloc puts before a chunk, and the chunk's beginning. */
+static void prefetch(const void *chunk)
 {
-	const char *byte = chunk;
-
-	for (ptrdiff_t at = -96; at < (ptrdiff_t)size; at += 64)
-		__builtin_prefetch(byte + at, 1);
+	for (int line = -2; line < 2; line++)
+		__builtin_prefetch((const char *)chunk + line * THREAD_LINE, 1);
 }
 
 static void deliver(struct talev_context *ev, struct core_post *post)
@@ -162,9 +161,10 @@ static void deliver(struct talev_context *ev, struct core_post *post)
 	struct source *src = immediate_source(immediate_of_post(post));
 	struct channel *channel = route_of(post)->channel;
 
+	/* All of it is in the sender's cache, and its turn comes after some others. */
 	if (src->private_data != NULL)
-		prefetch(src->private_data, 64);
-	prefetch(src, 24);
+		prefetch(src->private_data);
+	prefetch(src);
 	channel->queued++;
 	mailbox_queued(channel->mb, 1);
 	core_immediate_queue(src, ev);
