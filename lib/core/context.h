@@ -220,7 +220,9 @@ void source_unplace(struct source *src);
 int source_list_below(void *ptr, struct life_list *list);
 /* Closes them, children before parents, and frees the list; their finalizers go to grave. */
 void source_close_list(struct life_list *list, struct life_rec *grave);
-/* The same for src and what is below it; needs no memory. */
+/* The same for what is at and below ptr, which stays where it is meanwhile; needs no memory. */
+void source_close_below(void *ptr, struct life_rec *grave);
+/* The same for src and what is below it. */
 void source_close_tree(struct source *src);
 extern const struct source_kind context_kind;
 
