@@ -19,6 +19,9 @@
 
 #define ROOM_MIN 16u
 
+/* After a look that found nothing, so many waits go by without one. */
+#define LOOK_AGAIN 16
+
 /* What the kernel need not know of an entry. */
 struct label {
 	uint32_t generation;
@@ -36,6 +39,7 @@ struct poll_backend {
 	uint32_t index_size;
 	unsigned fork_generation;
 	struct alarms alarms;
+	unsigned no_looks; /* this many waits go without a look before them */
 };
 
 static struct poll_backend *self(struct backend *be)
@@ -236,6 +240,26 @@ static int collect(struct poll_backend *pb, int ready, struct backend_event *eve
 	}
 	return reported;
 }
+/* To wait, the kernel puts the caller into the queue of each descriptor up to the first that is
+ * ready, and takes it out again: that is most of the cost. A busy loop therefore looks first. If
+ * that was in vain it is not that busy. */
+static int wait_for(struct poll_backend *pb, talev_time_t timeout)
+{
+	int n;
+
+	if (timeout == 0)
+		return base_poll(pb->fds, pb->used, 0);
+	if (pb->no_looks == 0) {
+		n = base_poll(pb->fds, pb->used, 0);
+		if (n != 0)
+			return n;
+		pb->no_looks = LOOK_AGAIN;
+	} else {
+		pb->no_looks--;
+	}
+	return base_poll(pb->fds, pb->used, timeout);
+}
+
 static int poll_wait(struct backend *be, const struct backend_deadlines *deadlines, bool block,
 	struct backend_event *events, int max)
 {
@@ -254,7 +278,7 @@ static int poll_wait(struct backend *be, const struct backend_deadlines *deadlin
 			return -1;
 		timeout = alarm_timeout(deadlines);
 	}
-	ready = base_poll(pb->fds, pb->used, timeout);
+	ready = wait_for(pb, timeout);
 	if (ready < 0)
 		return -1;
 	return collect(pb, ready, events, max);
