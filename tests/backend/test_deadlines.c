@@ -68,7 +68,7 @@ static void the_earliest_clock_ends_the_wait(void **state)
 	(void)state;
 	for (int c = 0; c < BASE_CLOCKS; c++) {
 		enum talev_clock clock = (enum talev_clock)c;
-		struct backend_deadlines deadlines;
+		struct backend_deadlines deadlines = no_deadlines;
 		struct backend_event event;
 
 		for (int other = 0; other < BASE_CLOCKS; other++)
