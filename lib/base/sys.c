@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/eventfd.h>
@@ -115,6 +116,14 @@ int base_timerfd_set(int fd, enum talev_clock clock, talev_time_t deadline)
 	if (deadline != TALEV_NEVER)
 		at.it_value = base_timespec(deadline > 0 ? deadline : 1);
 	return timerfd_settime(fd, flags, &at, NULL);
+}
+
+int base_cpus(void)
+{
+	cpu_set_t set;
+
+	/* With more CPUs than the set has room for there are certainly two. */
+	return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : CPU_SETSIZE;
 }
 
 int base_get_fl(int fd)

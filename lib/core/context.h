@@ -83,6 +83,9 @@ struct talev_context {
 	unsigned immediate_budget; /* of this turn */
 	unsigned timer_budget;
 	talev_time_t slow;
+	talev_time_t spin; /* how long to look about before sleeping */
+	unsigned spin_misses;
+	unsigned spin_rest; /* so many sleeps go without */
 	uint64_t turns;
 	uint64_t waits;
 	uint64_t handlers;

@@ -18,6 +18,10 @@ bool dispatch_hooks_feeding(const struct talev_context *ev);
 /* The loop is about to sleep: whoever brings work from now on has to wake it. False: it is there.
  */
 bool dispatch_hooks_sleep(struct talev_context *ev);
+/* Looks about for a while, ev->spin at most. True: instead of a wait; *n is what that would return,
+ * with its errno. */
+bool spin(struct talev_context *ev, const struct backend_deadlines *deadlines,
+	struct backend_event *events, int max, int *n);
 /* It has been waiting. */
 void dispatch_hooks_awake(struct talev_context *ev);
 

@@ -170,11 +170,13 @@ static int wait_kernel(struct talev_context *ev, bool block, struct backend_even
 
 	deadlines_get(ev, &deadlines);
 	ev->waits++;
-	if (!ev->observed && TAILQ_EMPTY(&ev->hooks))
+	if (!ev->observed && ev->spin == 0 && TAILQ_EMPTY(&ev->hooks))
 		return ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);
-	block = block && dispatch_hooks_sleep(ev);
 	core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
-	n = ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);
+	if (!block || ev->spin == 0 || !spin(ev, &deadlines, events, max, &n)) {
+		block = block && dispatch_hooks_sleep(ev);
+		n = ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);
+	}
 	error = errno;
 	dispatch_hooks_awake(ev);
 	core_trace(ev, TALEV_TRACE_AFTER_WAIT, NULL);
