@@ -253,9 +253,7 @@ static void run(struct jobq *q, struct worker *self, struct talev_job *job)
 		return;
 	base_misuse(
 		"a child process returns from the job %s of queue %s (%s) that it was forked in",
-		job->where + strlen(job->where) + 1 + strlen(job->where + strlen(job->where) + 1) +
-			1,
-		q->name, job->where + strlen(job->where) + 1);
+		job_name(job), q->name, job_location(job));
 	_exit(1);
 }
 
