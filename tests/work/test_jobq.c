@@ -532,12 +532,12 @@ static void text_and_json_of_a_queue_and_of_all(void **state)
 	assert_int_equal(talev_histogram_count(waited), 2);
 }
 
-static void note_running(const struct work_running *running, void *private_data)
+static void note_running(const struct work_running *one, void *private_data)
 {
 	struct work_running *last = private_data;
 
-	*last = *running;
-	test_note("%s/%s", running->queue, running->job);
+	*last = *one;
+	test_note("%s/%s", one->queue, one->job);
 }
 
 static void running_jobs_are_known_by_name(void **state)
