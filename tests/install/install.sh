@@ -120,7 +120,8 @@ for library in talev talev-loops; do
 		awk '$2 != "A" && $3 !~ /^_?talev_/ && $3 !~ /@TALEV_PRIVATE_/' >"$tmp/foreign"
 	[ ! -s "$tmp/foreign" ] || die "$library exports names of others: $(cat "$tmp/foreign")"
 done
-for object in "$libdir"/libtalev*.so "$libdir"/talev/*.so "$libdir"/talev/plugins/*.so "$prefix"/bin/* "$prefix"/sbin/*; do
+for object in "$libdir"/libtalev*.so "$libdir"/talev/*.so "$libdir"/talev/plugins/*.so \
+	"$prefix"/bin/* "$prefix"/sbin/*; do
 	[ -f "$object" ] || continue
 	if readelf -d "$object" | grep -E '\((RPATH|RUNPATH)\)' | grep -F "$tmp/src"; then
 		die "$object looks for libraries where it was built"
