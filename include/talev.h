@@ -9,6 +9,7 @@
 #include <talev/inspect.h>
 #include <talev/log.h>
 #include <talev/loop.h>
+#include <talev/loops.h>
 #include <talev/plugin.h>
 #include <talev/proxy.h>
 #include <talev/queue.h>
