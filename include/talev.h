@@ -11,6 +11,7 @@
 #include <talev/loop.h>
 #include <talev/loops.h>
 #include <talev/plugin.h>
+#include <talev/pool.h>
 #include <talev/proxy.h>
 #include <talev/queue.h>
 #include <talev/ref.h>

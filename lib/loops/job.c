@@ -137,18 +137,21 @@ static struct loop_job *job_create(talev_loop_fn_t fn, void *private_data, const
 	return job;
 }
 
-int _talev_loop_setup(
+int jobs_add_setup(
 	struct talev_loop *loop, talev_loop_fn_t fn, void *private_data, const char *where)
 {
-	struct loop_job *job;
+	struct loop_job *job = job_create(fn, private_data, where);
 
-	if (!manager_idle(loop->manager))
-		return -1;
-	job = job_create(fn, private_data, where);
 	if (job == NULL)
 		return -1;
 	TAILQ_INSERT_TAIL(&loop->setup, job, link);
 	return 0;
+}
+
+int _talev_loop_setup(
+	struct talev_loop *loop, talev_loop_fn_t fn, void *private_data, const char *where)
+{
+	return manager_idle(loop->manager) ? jobs_add_setup(loop, fn, private_data, where) : -1;
 }
 
 int _talev_loop_teardown(
@@ -183,11 +186,11 @@ int _talev_loops_setup(
 {
 	struct manager *manager = loops->manager;
 
-	for (unsigned i = 0; i < manager->count; i++) {
-		if (_talev_loop_setup(manager->loops[i], fn, private_data, where) == 0)
+	for (unsigned i = 0; i < manager_count(manager); i++) {
+		if (_talev_loop_setup(manager_loop(manager, i), fn, private_data, where) == 0)
 			continue;
 		while (i-- > 0)
-			take_back(&manager->loops[i]->setup, false);
+			take_back(&manager_loop(manager, i)->setup, false);
 		return -1;
 	}
 	return 0;
@@ -200,11 +203,11 @@ int _talev_loops_teardown(
 
 	if (!manager_idle(manager))
 		return -1;
-	for (unsigned i = 0; i < manager->count; i++) {
-		if (_talev_loop_teardown(manager->loops[i], fn, private_data, where) == 0)
+	for (unsigned i = 0; i < manager_count(manager); i++) {
+		if (_talev_loop_teardown(manager_loop(manager, i), fn, private_data, where) == 0)
 			continue;
 		while (i-- > 0)
-			take_back(&manager->loops[i]->teardown, true);
+			take_back(&manager_loop(manager, i)->teardown, true);
 		return -1;
 	}
 	return 0;

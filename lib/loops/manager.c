@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <talev/context.h>
+#include <talev/pool.h>
 #include "base/base.h"
 
 static _Thread_local struct talev_loop *current;
@@ -50,7 +51,13 @@ void loop_free(struct talev_loop *loop)
 	free(loop);
 }
 
-struct talev_loop *loop_create(struct manager *manager, const char *name, unsigned index)
+void loop_discard(struct talev_loop *loop)
+{
+	TALLOC_FREE(loop->root);
+	loop_free(loop);
+}
+
+struct talev_loop *loop_create(struct talev_pool *pool, unsigned index, unsigned number)
 {
 	struct talev_loop *loop = calloc(1, sizeof(*loop));
 	int error;
@@ -59,17 +66,17 @@ struct talev_loop *loop_create(struct manager *manager, const char *name, unsign
 		errno = ENOMEM;
 		return NULL;
 	}
-	loop->manager = manager;
+	loop->manager = pool->manager;
+	loop->pool = pool;
 	loop->index = index;
-	snprintf(loop->name, sizeof(loop->name), "%s-%u", name, index);
+	snprintf(loop->name, sizeof(loop->name), "%s-%u", pool->name, number);
 	jobs_init(loop);
 	loop->shutdown.ops = &shutdown_ops;
 	loop->pause.ops = &pause_ops;
 	if (loop_open(loop) == 0)
 		return loop;
 	error = errno;
-	TALLOC_FREE(loop->root);
-	loop_free(loop);
+	loop_discard(loop);
 	errno = error;
 	return NULL;
 }
@@ -96,45 +103,62 @@ bool manager_idle(const struct manager *manager)
 	return false;
 }
 
-void manager_unref(struct manager *manager)
+static void manager_free(struct manager *manager)
 {
-	if (atomic_fetch_sub_explicit(&manager->refs, 1, memory_order_acq_rel) != 1)
-		return;
-	for (unsigned i = 0; i < manager->count; i++)
-		loop_free(manager->loops[i]);
+	struct talev_pool *pool;
+
+	for (unsigned i = 0; i < manager_count(manager); i++)
+		loop_free(manager_loop(manager, i));
+	while ((pool = TAILQ_FIRST(&manager->pools)) != NULL) {
+		TAILQ_REMOVE(&manager->pools, pool, of_manager);
+		free(pool);
+	}
 	pthread_cond_destroy(&manager->changed);
 	pthread_mutex_destroy(&manager->lock);
-	free(manager->loops);
 	free(manager);
+}
+
+void manager_unref(struct manager *manager)
+{
+	if (atomic_fetch_sub_explicit(&manager->refs, 1, memory_order_acq_rel) == 1)
+		manager_free(manager);
 }
 
 static int handle_destructor(struct talev_loops *loops)
 {
 	struct manager *manager = loops->manager;
+	struct talev_pool *pool;
 
 	atomic_store(&manager->handle, NULL);
+	pthread_mutex_lock(&manager->lock);
+	TAILQ_FOREACH (pool, &manager->pools, of_manager)
+		pool_forget(pool);
+	pthread_mutex_unlock(&manager->lock);
 	if (atomic_load(&manager->state) == MANAGER_RUNNING)
 		shutdown_begin(manager);
 	else
-		for (unsigned i = 0; i < manager->count; i++)
-			if (!manager->loops[i]->ended)
-				loop_close(manager->loops[i]);
+		for (unsigned i = 0; i < manager_count(manager); i++)
+			if (!manager_loop(manager, i)->ended)
+				loop_close(manager_loop(manager, i));
 	manager_unref(manager);
 	return 0;
 }
 
-static struct manager *manager_create(const char *name, unsigned n)
+static struct manager *manager_create(const char *name, const char *where)
 {
 	struct manager *manager = calloc(1, sizeof(*manager));
+	struct talev_pool *pool;
 	pthread_condattr_t attr;
 
 	if (manager == NULL)
 		return NULL;
-	manager->loops = calloc(n, sizeof(struct talev_loop *));
-	if (manager->loops == NULL) {
+	pool = pool_create(manager, name, where);
+	if (pool == NULL) {
 		free(manager);
 		return NULL;
 	}
+	TAILQ_INIT(&manager->pools);
+	TAILQ_INSERT_TAIL(&manager->pools, pool, of_manager);
 	atomic_init(&manager->refs, 1);
 	snprintf(manager->name, sizeof(manager->name), "%s", name);
 	manager->grace = TALEV_SEC(5);
@@ -151,6 +175,7 @@ struct talev_loops *_talev_loops_create(
 	TALLOC_CTX *mem_ctx, const char *name, unsigned n, const char *where)
 {
 	struct talev_loops *loops;
+	struct talev_pool *pool;
 
 	if (name == NULL || n == 0) {
 		errno = EINVAL;
@@ -162,7 +187,7 @@ struct talev_loops *_talev_loops_create(
 		return NULL;
 	}
 	talloc_set_name_const(loops, where + strlen(where) + 1);
-	loops->manager = manager_create(name, n);
+	loops->manager = manager_create(name, where);
 	if (loops->manager == NULL) {
 		talloc_free(loops);
 		errno = ENOMEM;
@@ -170,18 +195,16 @@ struct talev_loops *_talev_loops_create(
 	}
 	atomic_init(&loops->manager->handle, loops);
 	talloc_set_destructor(loops, handle_destructor);
-	for (unsigned i = 0; i < n; i++) {
-		struct talev_loop *loop = loop_create(loops->manager, loops->manager->name, i);
+	pool = TAILQ_FIRST(&loops->manager->pools);
+	if (talev_pool_grow(pool, n) != 0) {
+		int error = errno;
 
-		if (loop == NULL) {
-			int error = errno;
-
-			talloc_free(loops);
-			errno = error;
-			return NULL;
-		}
-		loops->manager->loops[loops->manager->count++] = loop;
+		talloc_free(loops);
+		errno = error;
+		return NULL;
 	}
+	/* If another manager has that name, the name goes on being the other one's. */
+	(void)pool_register(pool);
 	return loops;
 }
 
@@ -194,12 +217,12 @@ struct talev_loop *talev_loops_get(struct talev_loops *loops, unsigned i)
 {
 	struct manager *manager = loops->manager;
 
-	return i < manager->count ? manager->loops[i] : NULL;
+	return i < manager_count(manager) ? manager_loop(manager, i) : NULL;
 }
 
 unsigned talev_loops_count(const struct talev_loops *loops)
 {
-	return loops->manager->count;
+	return manager_count(loops->manager);
 }
 
 struct talev_context *talev_loop_context(const struct talev_loop *loop)

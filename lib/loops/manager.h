@@ -35,9 +35,27 @@ struct async_box {
 	unsigned trays;
 };
 
+/* The most loops that one manager, and one pool, may have. */
+#define MANAGER_MOST 1024
+
+struct talev_pool {
+	struct manager *manager;
+	TAILQ_ENTRY(talev_pool) of_manager;
+	TAILQ_ENTRY(talev_pool) link; /* of the process, by name */
+	bool known;                   /* it is linked there */
+	char name[32];
+	talev_loop_fn_t setup;
+	void *private_data;
+	const char *where;
+	atomic_uint count; /* grows; the manager's lock */
+	atomic_uint next;  /* whose turn it is */
+	struct talev_loop *_Atomic loops[MANAGER_MOST];
+};
+
 struct talev_loop {
 	struct manager *manager;
-	unsigned index;
+	struct talev_pool *pool;
+	unsigned index; /* in the manager */
 	char name[40];
 	TALLOC_CTX *root;
 	struct talev_context *ev; /* NULL: it has ended */
@@ -69,8 +87,9 @@ struct manager {
 	talev_time_t grace;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	unsigned count;
-	struct talev_loop **loops;
+	TAILQ_HEAD(, talev_pool) pools; /* the first is that of the manager's name */
+	atomic_uint count;              /* grows until the shutdown; the lock */
+	struct talev_loop *_Atomic loops[MANAGER_MOST];
 	int go; /* under the lock: 1 the threads may begin, -1 they are to go */
 	bool reporting;
 	pthread_t reporter;
@@ -87,8 +106,22 @@ void manager_unref(struct manager *manager);
 /* errno EALREADY unless it is idle. */
 bool manager_idle(const struct manager *manager);
 
-/* manager.c: a loop of that name and number with a context, or NULL. Its thread does not run. */
-struct talev_loop *loop_create(struct manager *manager, const char *name, unsigned index);
+/* manager.c */
+static inline unsigned manager_count(const struct manager *manager)
+{
+	return atomic_load_explicit(&manager->count, memory_order_acquire);
+}
+
+/* i < manager_count() */
+static inline struct talev_loop *manager_loop(const struct manager *manager, unsigned i)
+{
+	return atomic_load_explicit(&manager->loops[i], memory_order_relaxed);
+}
+
+/* A loop with a context, without a thread, that nobody knows yet. NULL: errno. */
+struct talev_loop *loop_create(struct talev_pool *pool, unsigned index, unsigned number);
+/* Nobody ever came to know it. */
+void loop_discard(struct talev_loop *loop);
 /* On its thread, or before that runs: ends its context, and drops what was sent. */
 void loop_close(struct talev_loop *loop);
 void loop_free(struct talev_loop *loop);
@@ -97,7 +130,17 @@ void loop_free(struct talev_loop *loop);
 /* All signals blocked while fn makes threads: they do not take the program's. */
 int thread_create(pthread_t *thread, void *(*fn)(void *arg), void *arg, const char *name);
 
+/* Its thread waits until it may begin. The lock is held. */
+int run_start_thread(struct talev_loop *loop);
+
+/* pool.c */
+struct talev_pool *pool_create(struct manager *manager, const char *name, const char *where);
+bool pool_register(struct talev_pool *pool);
+void pool_forget(struct talev_pool *pool);
+
 /* job.c */
+int jobs_add_setup(
+	struct talev_loop *loop, talev_loop_fn_t fn, void *private_data, const char *where);
 void jobs_init(struct talev_loop *loop);
 void jobs_free(struct talev_loop *loop);
 void jobs_run_setup(struct talev_loop *loop);

@@ -53,32 +53,32 @@ static uintptr_t mark_of_thread(void)
 	return (uintptr_t)&mark;
 }
 
-static bool running(struct manager *manager)
+/* Under the lock: a pool does not grow meanwhile. */
+static int begin(struct manager *manager)
 {
-	bool yes;
+	uintptr_t pauser = 0;
+	int ret = -1;
 
 	pthread_mutex_lock(&manager->lock);
-	yes = manager->go > 0 && atomic_load(&manager->state) == MANAGER_RUNNING;
+	if (manager->go <= 0 || atomic_load(&manager->state) != MANAGER_RUNNING)
+		errno = EINVAL;
+	else if (!atomic_compare_exchange_strong(&manager->pauser, &pauser, mark_of_thread()))
+		errno = pauser == mark_of_thread() ? EALREADY : EBUSY;
+	else
+		ret = 0;
 	pthread_mutex_unlock(&manager->lock);
-	return yes;
+	return ret;
 }
 
 int talev_loops_pause(struct talev_loops *loops)
 {
 	struct manager *manager = loops->manager;
-	uintptr_t pauser = 0;
 	unsigned asked = 0;
 
-	if (!running(manager)) {
-		errno = EINVAL;
+	if (begin(manager) != 0)
 		return -1;
-	}
-	if (!atomic_compare_exchange_strong(&manager->pauser, &pauser, mark_of_thread())) {
-		errno = pauser == mark_of_thread() ? EALREADY : EBUSY;
-		return -1;
-	}
-	for (unsigned i = 0; i < manager->count; i++) {
-		struct talev_loop *loop = manager->loops[i];
+	for (unsigned i = 0; i < manager_count(manager); i++) {
+		struct talev_loop *loop = manager_loop(manager, i);
 
 		/* Who refuses it has ended. */
 		if (loop != talev_loop_current() && mailbox_send(loop->mb, &loop->pause) == 0)

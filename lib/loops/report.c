@@ -73,16 +73,16 @@ static const struct core_post_ops report_ops = {.deliver = deliver_report, .drop
 
 static bool all_ended(const struct manager *manager)
 {
-	for (unsigned i = 0; i < manager->count; i++)
-		if (!manager->loops[i]->ended)
+	for (unsigned i = 0; i < manager_count(manager); i++)
+		if (!manager_loop(manager, i)->ended)
 			return false;
 	return true;
 }
 
 static bool all_answered(const struct manager *manager)
 {
-	for (unsigned i = 0; i < manager->count; i++)
-		if (!manager->loops[i]->ended && !manager->loops[i]->answered)
+	for (unsigned i = 0; i < manager_count(manager); i++)
+		if (!manager_loop(manager, i)->ended && !manager_loop(manager, i)->answered)
 			return false;
 	return true;
 }
@@ -102,8 +102,8 @@ static bool wait_for(
 
 static void ask(struct manager *manager)
 {
-	for (unsigned i = 0; i < manager->count; i++) {
-		struct talev_loop *loop = manager->loops[i];
+	for (unsigned i = 0; i < manager_count(manager); i++) {
+		struct talev_loop *loop = manager_loop(manager, i);
 
 		/* Who has not answered the last time still has that post. */
 		if (loop->ended || !loop->answered)
@@ -114,11 +114,11 @@ static void ask(struct manager *manager)
 			loop->answered = true;
 	}
 	(void)wait_for(manager, all_answered, TALEV_SEC(1));
-	for (unsigned i = 0; i < manager->count; i++)
-		if (!manager->loops[i]->ended && !manager->loops[i]->answered)
+	for (unsigned i = 0; i < manager_count(manager); i++)
+		if (!manager_loop(manager, i)->ended && !manager_loop(manager, i)->answered)
 			base_log(TALEV_LOG_WARNING,
 				"loop %s is held by a handler that has not returned",
-				manager->loops[i]->name);
+				manager_loop(manager, i)->name);
 }
 
 static void *reporter(void *arg)
@@ -127,8 +127,8 @@ static void *reporter(void *arg)
 	talev_time_t delay = manager->grace;
 
 	pthread_mutex_lock(&manager->lock);
-	for (unsigned i = 0; i < manager->count; i++)
-		manager->loops[i]->answered = true;
+	for (unsigned i = 0; i < manager_count(manager); i++)
+		manager_loop(manager, i)->answered = true;
 	while (!wait_for(manager, all_ended, delay)) {
 		ask(manager);
 		delay = talev_time_add(delay, delay > 0 ? delay : TALEV_SEC(1));

@@ -75,18 +75,10 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-static void tell_threads(struct manager *manager, int go)
-{
-	pthread_mutex_lock(&manager->lock);
-	manager->go = go;
-	pthread_cond_broadcast(&manager->changed);
-	pthread_mutex_unlock(&manager->lock);
-}
-
 static void join_threads(struct manager *manager)
 {
-	for (unsigned i = 0; i < manager->count; i++) {
-		struct talev_loop *loop = manager->loops[i];
+	for (unsigned i = 0; i < manager_count(manager); i++) {
+		struct talev_loop *loop = manager_loop(manager, i);
 
 		if (loop->has_thread)
 			pthread_join(loop->thread, NULL);
@@ -94,24 +86,38 @@ static void join_threads(struct manager *manager)
 	}
 }
 
+int run_start_thread(struct talev_loop *loop)
+{
+	if (thread_create(&loop->thread, thread_main, loop, loop->name) != 0)
+		return -1;
+	loop->has_thread = true;
+	return 0;
+}
+
+/* Under the lock, so that a pool that grows has its threads started by one side only. */
 static int start_threads(struct manager *manager)
 {
-	tell_threads(manager, 0);
-	for (unsigned i = 1; i < manager->count; i++) {
-		struct talev_loop *loop = manager->loops[i];
+	int ret = 0;
 
-		if (thread_create(&loop->thread, thread_main, loop, loop->name) != 0)
-			return -1;
-		loop->has_thread = true;
-	}
-	return 0;
+	pthread_mutex_lock(&manager->lock);
+	manager->go = 0;
+	for (unsigned i = 1; ret == 0 && i < manager_count(manager); i++)
+		ret = run_start_thread(manager_loop(manager, i));
+	if (ret == 0)
+		manager->go = 1;
+	pthread_cond_broadcast(&manager->changed);
+	pthread_mutex_unlock(&manager->lock);
+	return ret;
 }
 
 static int give_up(struct manager *manager)
 {
 	int error = errno;
 
-	tell_threads(manager, -1);
+	pthread_mutex_lock(&manager->lock);
+	manager->go = -1;
+	pthread_cond_broadcast(&manager->changed);
+	pthread_mutex_unlock(&manager->lock);
 	join_threads(manager);
 	signals_close(manager);
 	atomic_store(&manager->state, MANAGER_IDLE);
@@ -132,9 +138,9 @@ static int begin(struct manager *manager)
 
 static void end(struct manager *manager)
 {
-	for (unsigned i = 0; i < manager->count; i++)
-		if (!manager->loops[i]->ended)
-			loop_close(manager->loops[i]);
+	for (unsigned i = 0; i < manager_count(manager); i++)
+		if (!manager_loop(manager, i)->ended)
+			loop_close(manager_loop(manager, i));
 	atomic_store(&manager->state, MANAGER_ENDED);
 }
 
@@ -150,9 +156,9 @@ int talev_loops_run(struct talev_loops *loops)
 	}
 	if (signals_open(manager) != 0 || start_threads(manager) != 0)
 		return give_up(manager);
+	/* A handler of the main loop may free the manager. */
 	atomic_fetch_add_explicit(&manager->refs, 1, memory_order_relaxed);
-	tell_threads(manager, 1);
-	live(manager->loops[0]);
+	live(manager_loop(manager, 0));
 	join_threads(manager);
 	report_join(manager);
 	atomic_store(&manager->state, MANAGER_ENDED);

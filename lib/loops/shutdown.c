@@ -50,11 +50,17 @@ static const struct core_post_ops release_ops = {.deliver = deliver_release, .dr
 
 void shutdown_begin(struct manager *manager)
 {
-	if (atomic_exchange(&manager->shutting_down, true))
+	bool first;
+
+	pthread_mutex_lock(&manager->lock);
+	first = !atomic_exchange(&manager->shutting_down, true);
+	if (first)
+		atomic_store(&manager->teardowns, manager_count(manager));
+	pthread_mutex_unlock(&manager->lock);
+	if (!first)
 		return;
-	atomic_store(&manager->teardowns, manager->count);
-	for (unsigned i = 0; i < manager->count; i++) {
-		struct talev_loop *loop = manager->loops[i];
+	for (unsigned i = 0; i < manager_count(manager); i++) {
+		struct talev_loop *loop = manager_loop(manager, i);
 
 		if (mailbox_send(loop->mb, &loop->shutdown) != 0)
 			shutdown_torn_down(manager);
@@ -65,8 +71,8 @@ void shutdown_torn_down(struct manager *manager)
 {
 	if (atomic_fetch_sub(&manager->teardowns, 1) != 1)
 		return;
-	for (unsigned i = 0; i < manager->count; i++) {
-		struct talev_loop *loop = manager->loops[i];
+	for (unsigned i = 0; i < manager_count(manager); i++) {
+		struct talev_loop *loop = manager_loop(manager, i);
 
 		loop->release.ops = &release_ops;
 		(void)mailbox_send(loop->mb, &loop->release);

@@ -28,7 +28,7 @@ static void stop(struct talev_context *ev, struct talev_signal *se, int signum, 
 
 int signals_open(struct manager *manager)
 {
-	struct talev_context *ev = manager->loops[0]->ev;
+	struct talev_context *ev = manager_loop(manager, 0)->ev;
 
 	for (unsigned i = 0; manager->signals && i < 2; i++) {
 		manager->watchers[i] =
@@ -51,7 +51,7 @@ void signals_close(struct manager *manager)
 	for (unsigned i = 0; i < 2; i++) {
 		if (manager->watchers[i] == NULL)
 			continue;
-		core_hold(manager->loops[0]->ev);
+		core_hold(manager_loop(manager, 0)->ev);
 		TALLOC_FREE(manager->watchers[i]);
 	}
 }
