@@ -130,6 +130,10 @@ def need(conf, package, mandatory=True):
 		errmsg='not found; on Debian it is in %s' % PACKAGES[package])
 	# Would otherwise go to everybody who uses the library in-tree.
 	del conf.env['DEFINES_' + env_key(package)]
+	if not conf.env['HAVE_' + env_key(package)]:
+		# waf configures again while one of these files is not there: so it looks for what was
+		# missing in every build, until somebody has installed it.
+		conf.files.append(conf.bldnode.make_node(package + '-is-missing').abspath())
 
 
 def configure(conf):
@@ -230,7 +234,9 @@ def build_library(bld, name, rooms, ours, packages):
 		use=[o + '-shared' for o in ours] + keys(packages), idx=1))
 	bld(**common(bld, features='c cshlib talev_abi', name=name + '-shared', target=name,
 		talev_abi=name, talev_version=VERSION, vnum=VERSION, export_includes='include',
-		linkflags=['-Wl,-Bsymbolic-functions'],
+		# Threads that end by themselves may have a few instructions of it left to do when the
+		# plugin that brought it is unloaded.
+		linkflags=['-Wl,-Bsymbolic-functions'] + (['-Wl,-z,nodelete'] if part_of(name) else []),
 		use=[name + '-objects'] + [o + '-shared' for o in ours] + keys(packages),
 		install_path='${TALEV_LIBDIR}'))
 	if bld.env.TALEV_STATIC:

@@ -7,6 +7,7 @@
 #include <talev/histogram.h>
 #include <talev/immediate.h>
 #include <talev/inspect.h>
+#include <talev/job.h>
 #include <talev/log.h>
 #include <talev/loop.h>
 #include <talev/loops.h>
