@@ -17,6 +17,7 @@
 #include <talev/queue.h>
 #include <talev/ref.h>
 #include <talev/request.h>
+#include <talev/retire.h>
 #include <talev/signal.h>
 #include <talev/sim.h>
 #include <talev/source.h>

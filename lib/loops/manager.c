@@ -36,7 +36,8 @@ static int loop_open(struct talev_loop *loop)
 	if (loop->ev == NULL || talev_source_set_name(loop->ev, loop->name) != 0)
 		return -1;
 	loop->mb = mailbox_get(loop->ev);
-	if (loop->mb == NULL || async_open(loop) != 0 || jobs_open(loop) != 0)
+	if (loop->mb == NULL || async_open(loop) != 0 || jobs_open(loop) != 0 ||
+		retire_open(loop) != 0)
 		return -1;
 	/* It goes on without events until it is released. */
 	core_hold(loop->ev);
@@ -86,9 +87,12 @@ void loop_close(struct talev_loop *loop)
 	struct manager *manager = loop->manager;
 
 	async_close(loop);
+	retire_close(loop);
 	/* Closes the door: what is behind it is dropped, what comes is refused. */
 	TALLOC_FREE(loop->root);
 	loop->ev = NULL;
+	/* It has run the last of its handlers and finalizers. */
+	retire_end(loop);
 	pthread_mutex_lock(&manager->lock);
 	loop->ended = true;
 	pthread_cond_broadcast(&manager->changed);

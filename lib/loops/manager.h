@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <bsd/sys/queue.h>
 #include <talev/loops.h>
+#include "loops/retire.h"
 #include "thread/thread.h"
 
 enum manager_state { MANAGER_IDLE, MANAGER_RUNNING, MANAGER_ENDED };
@@ -61,6 +62,7 @@ struct talev_loop {
 	struct talev_context *ev; /* NULL: it has ended */
 	struct mailbox *mb;
 	struct async_box async;
+	struct reader reader;
 	struct loop_jobs setup;    /* first asked first */
 	struct loop_jobs teardown; /* last asked first */
 	struct source *closer;     /* runs the teardown jobs */

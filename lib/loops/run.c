@@ -32,9 +32,14 @@ int thread_create(pthread_t *thread, void *(*fn)(void *arg), void *arg, const ch
 /* Until it was released and nothing is left. False: its context is gone. */
 static bool turn(struct talev_loop *loop)
 {
+	int ret;
+
 	if (loop->released && !talev_have_events(loop->ev))
 		return false;
-	if (talev_loop_wait(loop->ev) == 0)
+	retire_in_loop(loop, true);
+	ret = talev_loop_wait(loop->ev);
+	retire_in_loop(loop, false);
+	if (ret == 0)
 		return true;
 	if (errno == ESHUTDOWN) {
 		base_log(TALEV_LOG_ERROR, "loop %s: its context was freed", loop->name);
@@ -50,6 +55,7 @@ static void live(struct talev_loop *loop)
 {
 	struct talev_loop *before = loop_set_current(loop);
 
+	retire_begin(loop);
 	jobs_run_setup(loop);
 	while (turn(loop)) {
 	}
