@@ -235,6 +235,8 @@ int hub_expect(struct talev_context *ev, struct outcome *outcome)
 
 	if (hub == NULL)
 		return -1;
+	/* The loop may not have noticed yet that this is a child. */
+	lose_to_fork(hub);
 	outcome->hub = hub;
 	LIST_INSERT_HEAD(&hub->expected, outcome, link);
 	hub->expected_count++;

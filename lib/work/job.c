@@ -154,8 +154,9 @@ void job_part_done(struct talev_job *job, struct told *told)
 	if (job->error == 0)
 		job->error = atomic_load_explicit(&job->added_error, memory_order_relaxed);
 	q->jobs--;
-	segment_job_done(q, job->segment, told);
+	/* A drain must not be heard of before the job. */
 	told_add(told, &job->out);
+	segment_job_done(q, job->segment, told);
 }
 
 void jobq_drop_all(struct jobq *q, int error, struct told *told)
@@ -163,9 +164,9 @@ void jobq_drop_all(struct jobq *q, int error, struct told *told)
 	struct talev_job *job;
 
 	while ((job = classes_any(&q->classes)) != NULL) {
-		withdraw_locked(q, job, told);
 		job->error = error;
 		told_add(told, &job->out);
+		withdraw_locked(q, job, told);
 	}
 }
 

@@ -155,8 +155,8 @@ static void push(struct talev_req *req, struct sent *sent, struct jobq *q, const
 	sent->job = NULL;
 	sent->data = job->data;
 	hub_forget(&job->out);
-	job_free(job, false);
 	end(req, (uint64_t)error, location_of(job));
+	job_free(job, false);
 }
 
 struct talev_req *_talev_job_send(TALLOC_CTX *mem_ctx, struct talev_context *ev,

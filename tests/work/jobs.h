@@ -32,6 +32,18 @@ static inline void jobs_wait_for_threads(int count)
 		usleep(500);
 }
 
+static inline void *jobs_no_thread(void *arg)
+{
+	return arg;
+}
+
+/* Before the first test. ThreadSanitizer brings a thread of its own with the first one of ours. */
+static inline void jobs_begin(void)
+{
+	thread_join(thread_start(jobs_no_thread, NULL));
+	jobs_threads_at_first = jobs_threads();
+}
+
 static inline int jobs_teardown(void **state)
 {
 	test_watchdog("jobs_teardown", "waiting for threads to end");

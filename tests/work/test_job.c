@@ -480,6 +480,6 @@ int main(void)
 		JOB_TEST(a_request_freed_before_its_job_begins),
 	};
 
-	jobs_threads_at_first = jobs_threads();
+	jobs_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

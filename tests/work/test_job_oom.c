@@ -215,6 +215,6 @@ int main(void)
 		JOB_TEST(a_thread_that_cannot_be_started),
 	};
 
-	jobs_threads_at_first = jobs_threads();
+	jobs_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
