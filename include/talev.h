@@ -11,6 +11,7 @@
 #include <talev/log.h>
 #include <talev/loop.h>
 #include <talev/loops.h>
+#include <talev/move.h>
 #include <talev/plugin.h>
 #include <talev/pool.h>
 #include <talev/proxy.h>

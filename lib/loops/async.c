@@ -254,19 +254,10 @@ static int send_data(struct talev_loop *loop, struct node *node, void **data)
 	return 0;
 }
 
-int _talev_async_run(
-	struct talev_loop *loop, talev_loop_fn_t fn, void *private_ptr, const char *where)
+int async_send(struct talev_loop *loop, talev_loop_fn_t fn, void **data, const char *where)
 {
-	void **data = private_ptr;
-	struct node *node;
+	struct node *node = node_get();
 
-	if (loop == NULL || fn == NULL) {
-		errno = EINVAL;
-		return -1;
-	}
-	if (data != NULL && *data != NULL && !may_cross(*data))
-		return -1;
-	node = node_get();
 	if (node == NULL)
 		return -1;
 	node->post.ops = &loop->async.ops;
@@ -274,4 +265,18 @@ int _talev_async_run(
 	node->data = NULL;
 	node->where = where;
 	return data != NULL && *data != NULL ? send_data(loop, node, data) : send_node(loop, node);
+}
+
+int _talev_async_run(
+	struct talev_loop *loop, talev_loop_fn_t fn, void *private_ptr, const char *where)
+{
+	void **data = private_ptr;
+
+	if (loop == NULL || fn == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (data != NULL && *data != NULL && !may_cross(*data))
+		return -1;
+	return async_send(loop, fn, data, where);
 }

@@ -168,6 +168,8 @@ extern const struct core_post_ops pause_ops;
 /* async.c */
 int async_open(struct talev_loop *loop);
 void async_close(struct talev_loop *loop);
+/* talev_async_run() of a tree that may cross. */
+int async_send(struct talev_loop *loop, talev_loop_fn_t fn, void **data, const char *where);
 
 /* The loop of this thread; returns what was before. */
 struct talev_loop *loop_set_current(struct talev_loop *loop);
