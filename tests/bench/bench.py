@@ -136,7 +136,7 @@ class Bench:
 		self.args = args
 		self.thrown = 0
 		self.why = {}
-		self.patience = 30  # seconds to wait for a quiet machine; less when it never is
+		self.patience = args.wait  # less when it never is quiet
 
 	def tell(self, text):
 		if sys.stderr.isatty():
@@ -146,16 +146,16 @@ class Bench:
 	def undisturbed(self, contestant, row, args):
 		"""One run that counts; after several that do not, the last one, which is marked."""
 		for _ in range(1 if self.args.quick else 3):
-			if not self.args.quick:
+			if row.pair and not self.args.quick:
 				quiet = machine.wait_until_quiet(self.patience, self.tell, self.spinners)
-				self.patience = 30 if quiet else self.patience / 2
+				self.patience = self.args.wait if quiet else self.patience / 2
 			watch = machine.Watch(self.spinners)
 			found = execute(contestant, row, args, 20 if self.args.quick else 120)
-			why = None if self.args.quick else watch.disturbed()
+			why = None if self.args.quick else watch.disturbed(row.pair)
 			share = found.get('cpu', 1) / max(1, found.get('wall', 1))
 			if why is None and not self.args.quick and not row.pair and found.get('wall') and \
-					share < 0.95:
-				why = 'it had %.0f %% of its core' % (100 * share)
+					share < 0.6:
+				why = 'it had little of its core'
 			found['disturbed'] = why is not None
 			if why is None:
 				return found
@@ -304,6 +304,8 @@ def arguments():
 	parser.add_argument('--quick', action='store_true',
 		help='one short pass: do all programs run and count the same')
 	parser.add_argument('--compile', action='store_true', help='make the programs, measure nothing')
+	parser.add_argument('--wait', type=float, default=30,
+		help='seconds to wait before a run until the machine is quiet')
 	parser.add_argument('--times', action='store_true', help='leave out the instructions')
 	parser.add_argument('--instructions', action='store_true', help='count only those')
 	parser.add_argument('--again', action='store_true',

@@ -89,10 +89,10 @@ DATA = columns(floor=['raw_timers:wheel', 'raw_timers:heap'])
 NO_TEVENT = columns(floor=DATA['floor'], without=['tevent'])
 
 PIPES = [
-	('P1', 'pipes 100, 1 active, 100 writes', '100 1 100 4000', '100 1 100 5'),
-	('P2', 'pipes 1000, 100 active, 1000 writes', '1000 100 1000 350', '1000 100 1000 2'),
-	('P3', 'pipes 9900, 100 active, 9900 writes', '9900 100 9900 30', '9900 100 9900 1'),
-	('P4', 'one hot pipe', '1 1 1 200000', '1 1 1 500'),
+	('P1', 'pipes 100, 1 active, 100 writes', '100 1 100 2500', '100 1 100 5'),
+	('P2', 'pipes 1000, 100 active, 1000 writes', '1000 100 1000 200', '1000 100 1000 2'),
+	('P3', 'pipes 9900, 100 active, 9900 writes', '9900 100 9900 20', '9900 100 9900 1'),
+	('P4', 'one hot pipe', '1 1 1 120000', '1 1 1 500'),
 ]
 
 ROWS = []
@@ -102,20 +102,20 @@ for id, title, args, quick in PIPES:
 	ROWS.append(Row(id + 'e', title + ', edge or ring', 'pipes', args, quick, EDGE,
 		[most(0.92, 'peer')], group='descriptors'))
 ROWS += [
-	Row('P4t', 'one hot pipe, a timer far away', 'pipes_timer', '1 1 1 200000', '1 1 1 500',
+	Row('P4t', 'one hot pipe, a timer far away', 'pipes_timer', '1 1 1 120000', '1 1 1 500',
 		columns(), [most(1.0, 'peer')], group='descriptors'),
-	Row('P2p', 'P2 on the backend poll', 'pipes', '1000 100 1000 20', '1000 100 1000 1',
+	Row('P2p', 'P2 on the backend poll', 'pipes', '1000 100 1000 12', '1000 100 1000 1',
 		{'talev': ['talev:poll'], 'tevent': ['tevent:poll'], 'floor': ['raw:poll']},
 		[most(1.2, 'floor')], group='descriptors'),
-	Row('P5a', '10,000 timers: make and free', 'timers', '10000 30', '1000 1', DATA,
+	Row('P5a', '10,000 timers: make and free', 'timers', '10000 20', '1000 1', DATA,
 		also=['add', 'cancel'], group='timers', instructions='10000 2',
 		args_for={'tevent:epoll': '10000 1'}),
-	Row('P5b', '100,000 timers: make and free', 'timers', '100000 4', '5000 1', NO_TEVENT,
+	Row('P5b', '100,000 timers: make and free', 'timers', '100000 3', '5000 1', NO_TEVENT,
 		[most(0.6, 'libev')], also=['add', 'cancel'], group='timers',
 		instructions='100000 1'),
 	Row('P5c', '1,000,000 timers: make and free', 'timers', '1000000 1', '5000 1', NO_TEVENT,
 		[most(0.6, 'libev')], also=['add', 'cancel'], group='timers'),
-	Row('P5d', '100,000 timers, embedded by the peers', 'embedded_timers', '100000 4', '5000 1',
+	Row('P5d', '100,000 timers, embedded by the peers', 'embedded_timers', '100000 3', '5000 1',
 		NO_TEVENT, also=['add', 'cancel'], group='timers', instructions='100000 1'),
 	Row('P5e', '1,000,000 timers, embedded by the peers', 'embedded_timers', '1000000 1', '5000 1',
 		NO_TEVENT, also=['add', 'cancel'], group='timers'),
@@ -124,17 +124,17 @@ ROWS += [
 	Row('P6r', '100,000 due timers, set in any order: each', 'due', '100000 1', '1000 1',
 		NO_TEVENT, group='timers',
 		instructions='100000 1'),
-	Row('P7a', 're-arm one of 1,000 timers', 'rearm', '1000 3000000', '1000 1000', DATA,
+	Row('P7a', 're-arm one of 1,000 timers', 'rearm', '1000 2000000', '1000 1000', DATA,
 		[most(1.0, 'libev'), most(0.5, 'libev')], group='timers', instructions='1000 100000'),
-	Row('P7b', 're-arm one of 100,000 timers', 'rearm', '100000 3000000', '5000 1000',
+	Row('P7b', 're-arm one of 100,000 timers', 'rearm', '100000 1000000', '5000 1000',
 		NO_TEVENT,
 		[most(1.0, 'libev'), most(0.5, 'libev')], group='timers',
 		instructions='100000 100000'),
-	Row('P8', 'immediate: schedule and run', 'immediate', '2000000', '1000',
+	Row('P8', 'immediate: schedule and run', 'immediate', '1000000', '1000',
 		columns(floor='raw_timers:wheel'), [most(6)], group='timers', instructions='100000'),
-	Row('P9', 'WRITE interest on and off', 'toggle', '1000000', '1000',
+	Row('P9', 'WRITE interest on and off', 'toggle', '500000', '1000',
 		columns(floor='raw:epoll'), [most(8)], group='timers', instructions='100000'),
-	Row('P10', 'add and free 5,000 descriptors: each', 'watchers', '5000 20', '100 1',
+	Row('P10', 'add and free 5,000 descriptors: each', 'watchers', '5000 10', '100 1',
 		columns(floor='raw:epoll'), [most(1.1, 'floor')], also=['add', 'drop'],
 		group='descriptors'),
 	Row('P11', 'messages from a thread', 'messages', '2000000 1', '2000 1',
@@ -146,14 +146,14 @@ ROWS += [
 	Row('P12', 'messages with talloc data from a thread', 'loads', '500000 1', '2000 1',
 		{'talev': ['talev:epoll'], 'tevent': ['tevent:epoll']}, [least(12e6), least(5, 'tevent')],
 		value='rate', unit='messages/s', more=True, pair=True, group='threads'),
-	Row('P13', 'ping-pong of two loops, round trip', 'pingpong', '20000', '100',
+	Row('P13', 'ping-pong of two loops, round trip', 'pingpong', '15000', '100',
 		columns(floor='raw:epoll'), [most(1.02, 'peer')], pair=True, group='threads'),
-	Row('P13s', 'the same with the spin that one opts in to', 'pingpong', '20000', '100',
+	Row('P13s', 'the same with the spin that one opts in to', 'pingpong', '15000', '100',
 		{'talev': ['talev:epoll+spin']}, [most(1500)], pair=True, group='threads'),
-	Row('P15a', 'request: create, done, callback, free', 'request', '3000000', '1000',
+	Row('P15a', 'request: create, done, callback, free', 'request', '1500000', '1000',
 		{'talev': ['talev:epoll'], 'tevent': ['tevent:epoll']}, [most(28)], group='requests',
 		instructions='100000'),
-	Row('P15b', 'the same with post', 'request_post', '2000000', '1000',
+	Row('P15b', 'the same with post', 'request_post', '1000000', '1000',
 		{'talev': ['talev:epoll'], 'tevent': ['tevent:epoll']}, [most(50)], group='requests',
 		instructions='100000'),
 	Row('P15c', 'bytes for a request', 'request_bytes', '10000', '1000',
@@ -165,9 +165,9 @@ ROWS += [
 		value='timer', unit='bytes', group='memory'),
 ]
 for id, run, n, title, goals, edge_goals in (
-		('P17', 'echo_unix', 200000, 'echo, 500 unix connections', [least(1.1, 'peer')],
+		('P17', 'echo_unix', 150000, 'echo, 500 unix connections', [least(1.1, 'peer')],
 			[least(1.1, 'peer'), least(1.0, 'libevent')]),
-		('P18', 'echo_tcp', 120000, 'echo, 500 TCP connections', [least(1.0, 'peer')],
+		('P18', 'echo_tcp', 80000, 'echo, 500 TCP connections', [least(1.0, 'peer')],
 			[least(1.03, 'peer')])):
 	ROWS.append(Row(id, title, run, '500 %d' % n, '50 2000',
 		columns(floor='raw:epoll', libuv=['libuv:poll', 'libuv:stream']),
@@ -186,10 +186,10 @@ for id, backend, limit in (('P20a', 'epoll', 1.1), ('P20b', 'poll', 1.3)):
 		{'talev': ['smbtorture_dropin:' + backend], 'tevent': ['smbtorture:' + backend]},
 		[least(limit, 'tevent')], value='rate', unit='events/s', more=True, group='drop-in'))
 for id, title, run, args, quick, backend in (
-		('P20c', 'P2', 'pipes', '1000 100 1000 350', '1000 100 1000 2', 'epoll'),
-		('P20d', 'P2 on the backend poll', 'pipes', '1000 100 1000 20', '1000 100 1000 1', 'poll'),
+		('P20c', 'P2', 'pipes', '1000 100 1000 200', '1000 100 1000 2', 'epoll'),
+		('P20d', 'P2 on the backend poll', 'pipes', '1000 100 1000 12', '1000 100 1000 1', 'poll'),
 		('P20e', 'P5a', 'timers', '10000 1', '1000 1', 'epoll'),
-		('P20f', 'P8', 'immediate', '2000000', '1000', 'epoll'),
+		('P20f', 'P8', 'immediate', '1000000', '1000', 'epoll'),
 		('P20g', 'P9', 'toggle', '500000', '1000', 'epoll'),
 		('P20h', 'P15a', 'request', '1000000', '1000', 'epoll'),
 		('P20i', 'P15b', 'request_post', '1000000', '1000', 'epoll')):
@@ -214,10 +214,10 @@ CURVES = [
 	Curve('Cd', 'descriptors, 10 of them active', 'descriptors', 'ns per event', 'pipes', LEVEL,
 		[(n, '%d 10 10000 10' % n, '%d 10 10 1' % n) for n in (10, 100, 1000, 3000, 9900)]),
 	Curve('Ct', 'timers, made and freed', 'timers', 'ns to make and to free one', 'timers', NO_TEVENT,
-		[(n, '%d %d' % (n, max(1, 300000 // n)), '%d 1' % min(n, 1000))
+		[(n, '%d %d' % (n, max(1, 200000 // n)), '%d 1' % min(n, 1000))
 			for n in (10, 100, 1000, 10000, 100000, 1000000)]),
 	Curve('Cs', 'messages from threads', 'sending threads', 'messages/s', 'messages',
 		columns(floor='raw:epoll'),
-		[(n, '1000000 %d' % n, '2000 %d' % n) for n in (1, 2, 4, 8)],
+		[(n, '500000 %d' % n, '2000 %d' % n) for n in (1, 2, 4, 8)],
 		value='rate', unit='messages/s', more=True, pair=True),
 ]

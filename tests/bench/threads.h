@@ -100,11 +100,10 @@ static inline bool count_received(struct sender *sender)
 
 static inline void end_senders(void)
 {
-	double wall = end();
-
+	end();
 	for (unsigned i = 0; i < arg[1]; i++)
 		need(pthread_join(senders[i].thread, NULL) == 0);
-	tell("rate", (double)to_receive / wall * 1e9);
+	tell("rate", (double)to_receive / (double)section.wall * 1e9);
 	tell("count", (double)all_received);
 }
 
@@ -184,10 +183,9 @@ static inline bool hop(void)
 
 static inline void end_hops(void *thread)
 {
-	double wall = end();
-
+	end();
 	need(pthread_join(*(pthread_t *)thread, NULL) == 0);
-	tell("ns", wall / (double)arg[0]);
+	tell("ns", (double)section.wall / (double)arg[0]);
 	tell("count", (double)arg[0]);
 }
 
