@@ -5,7 +5,7 @@
 # is a configuration of its own. `make test` uses build/, build-asan/ and build-tsan/ whatever BUILD
 # says.
 #
-#   make [all] test test-fast test-samba demo bench install uninstall dist distcheck clean distclean
+#   make [all] test test-fast test-samba demo bench bench-tevent install uninstall dist distcheck clean distclean
 #   ROWS=P1,P5 what make bench measures
 #   T='-k timer --only plain'   arguments for the test driver (see buildtools/run_tests.py --help)
 
@@ -32,7 +32,7 @@ tsan_targets = $(shell buildtools/run_tests.py --only tsan --list | \
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
-.PHONY: all demo test test-fast test-samba check tests install uninstall bench dist distcheck \
+.PHONY: all demo test test-fast test-samba check tests install uninstall bench bench-tevent dist distcheck \
 	clean distclean
 
 all:
@@ -70,6 +70,12 @@ bench:
 	@buildtools/bootstrap build bench
 	@$(call waf,$(RELEASE),,build)
 	@BUILD=$(CURDIR)/$(RELEASE) tests/bench/bench.py $(B) $(ROWS)
+
+# The drop-in beside the tevent of the system, both under programs that were built for that.
+bench-tevent:
+	@buildtools/bootstrap build bench samba
+	@$(call waf,$(RELEASE),,build)
+	@tests/bench/bench_tevent.py --build $(RELEASE) $(B)
 
 install:
 	@$(call waf,$(BUILD),$(call kind,$(BUILD)),install --destdir="$(DESTDIR)")

@@ -298,7 +298,10 @@ static void *send_loads(void *p)
 {
 	struct sender *sender = p;
 	TALLOC_CTX *mine = talloc_new(NULL);
+	/* talev_thread_proxy(3) recommends one for each thread that sends. */
+	struct talev_thread_proxy *handle = talev_thread_proxy_attach(mine, sender->door);
 
+	need(handle != NULL);
 	wait_for_start();
 	for (uint64_t i = 0; i < sender->count; i++) {
 		struct talev_immediate *im = talev_create_immediate(mine);
@@ -307,7 +310,7 @@ static void *send_loads(void *p)
 		need(im && load);
 		load->sender = sender;
 		wait_for_room(sender, i);
-		talev_thread_proxy_schedule(sender->door, &im, on_load, &load);
+		talev_thread_proxy_schedule(handle, &im, on_load, &load);
 		need(im == NULL);
 	}
 	talloc_free(mine);
