@@ -23,13 +23,16 @@ top = '.'
 out = os.environ.get('BUILD') or 'build'
 
 # Libraries: name, rooms below lib/, libraries of ours it needs, pkg-config packages it needs.
-# The exported symbols are in buildtools/abi/<name>-<version>.sigs, one file per release.
+# The exported symbols are in buildtools/abi/<name>-<version>.sigs, one file per release; what our
+# other libraries may use besides, and nobody else, is in buildtools/abi/<name>-private.names.
 LIBRARIES = [
 	('talev', 'base life core backend event front thread request inspect', [], ['talloc', 'libbsd']),
+	('talev-loops', 'work loops', ['talev'], ['talloc', 'libbsd']),
 ]
 
 # What --disable-<part> leaves out: name, what it is, pkg-config packages it needs.
 PARTS = [
+	('loops', 'libtalev-loops: job queues and loop managers', []),
 	('talevd', 'the plugin daemon, talevctl and the plugins', ['talloc', 'libbsd', 'inih']),
 	('tevent', 'the drop-in libtevent.so.0', ['talloc', 'libbsd']),
 	('man', 'the manual pages', []),
@@ -71,6 +74,16 @@ DEVELOPER = '''
 
 # Folders of tests/ whose programs are not tests of a room.
 NOT_ROOMS = ['support', 'bench', 'fuzz', 'model', 'man', 'install', 'demo', 'tevent', 'samba']
+
+
+# The part that a library is, which --disable-<part> leaves out; '' for the one that is always there.
+def part_of(library):
+	return library.partition('-')[2]
+
+
+def libraries(ctx):
+	return [l for l in LIBRARIES
+		if not part_of(l[0]) or ctx.env['TALEV_WITH_' + part_of(l[0]).upper()]]
 
 
 def at_top(ctx):
@@ -118,8 +131,6 @@ def options(opt):
 	group = opt.add_option_group('talev: what to build besides')
 	group.add_option('--tests', action='store_true', default=False, dest='talev_tests',
 		help='the test programs')
-	group.add_option('--bench', action='store_true', default=False, dest='talev_bench',
-		help='the benchmarks')
 
 
 def need(conf, package, mandatory=True):
@@ -176,7 +187,8 @@ def configure(conf):
 	for _, _, _, wanted in LIBRARIES:
 		packages += [p for p in wanted if p not in packages]
 	for name, _, wanted in PARTS:
-		on = everything(conf) and not option('talev_disable_' + name)
+		on = everything(conf) or name in [part_of(l[0]) for l in LIBRARIES]
+		on = on and not option('talev_disable_' + name)
 		env['TALEV_WITH_' + name.upper()] = on
 		if on:
 			packages += [p for p in wanted if p not in packages]
@@ -191,7 +203,7 @@ def configure(conf):
 
 def build(bld):
 	bld.load('talev_abi', tooldir=tooldir(bld))
-	for library in LIBRARIES:
+	for library in libraries(bld):
 		build_library(bld, *library)
 	if not everything(bld):
 		return
@@ -204,8 +216,6 @@ def build(bld):
 		build_tevent(bld)
 	if getattr(bld.options, 'talev_tests', False):
 		build_tests(bld)
-	if getattr(bld.options, 'talev_bench', False):
-		build_bench(bld)
 	if at_top(bld) and bld.cmd == 'install' and not bld.options.destdir and os.geteuid() == 0:
 		bld.add_post_fun(lambda ctx: subprocess.call(['/sbin/ldconfig']))
 
@@ -246,8 +256,10 @@ def build_library(bld, name, rooms, ours, packages):
 		cflags=['-fPIC', '-fno-semantic-interposition', '-ftls-model=initial-exec'],
 		use=[o + '-shared' for o in ours] + libs(packages), idx=1))
 	bld(**common(bld, features='c cshlib talev_abi', name=name + '-shared', target=name,
-		talev_abi=name, vnum=VERSION, export_includes='include',
-		linkflags=['-Wl,-Bsymbolic-functions'],
+		talev_abi=name, talev_version=VERSION, vnum=VERSION, export_includes='include',
+		# Threads that end by themselves may have a few instructions of it left to do when the
+		# plugin that brought it is unloaded.
+		linkflags=['-Wl,-Bsymbolic-functions'] + (['-Wl,-z,nodelete'] if part_of(name) else []),
 		use=[name + '-objects'] + [o + '-shared' for o in ours] + libs(packages),
 		install_path='${TALEV_LIBDIR}'))
 	if bld.env.TALEV_STATIC:
@@ -382,6 +394,8 @@ def build_test(bld, room, source, support):
 		uses += ['talev-talevd-objects', 'talev-talevctl-objects', 'talev-plugind-common']
 		uses += keys(PLUGIND)
 	library = next((l for l in LIBRARIES if room in l[1].split()), LIBRARIES[0])
+	if library not in libraries(bld):
+		return
 	# A test that defines __wrap_foo() means: every call of foo() in this program comes to me.
 	wraps = set()
 	for text in [source] + support:
@@ -392,16 +406,6 @@ def build_test(bld, room, source, support):
 		linkflags=['-Wl,--wrap=' + w for w in sorted(wraps)],
 		use=uses + closure(library, '-objects') + keys(['talloc', 'libbsd', 'cmocka']),
 		install_path=None))
-
-
-def build_bench(bld):
-	# bench_tevent.c is for either libtevent, and built by bench_tevent.py.
-	for source in bld.path.ant_glob('tests/bench/*.c', excl='tests/bench/bench_tevent*.c'):
-		target = 'tests/bench/' + source.name[:-len('.c')]
-		bld(**common(bld, features='c cprogram', source=source, target=target, idx=40,
-			name='talev-' + target.replace('/', '-'), includes='include tests',
-			use=[l[0] + '-shared' for l in LIBRARIES] + keys(['talloc', 'libbsd']),
-			install_path=None))
 
 
 def dist(ctx):

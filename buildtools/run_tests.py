@@ -40,8 +40,8 @@ FOLDERS = {'plain': 'build', 'asan': 'build-asan', 'valgrind': 'build', 'tsan': 
 GROUPS = ['checks', 'plain', 'asan', 'valgrind', 'tsan', 'models', 'scripts']
 # What ThreadSanitizer is for. It tells a signal handler late, of a context that is over by then: the
 # storm, where the handler blocks its signal by that context, would wait for ever.
-TSAN = re.compile(r'tests/(thread/|event/test_(signal(?!_storm)|child))')
-NOT_ROOMS = ['support', 'bench', 'fuzz', 'model', 'demo']
+TSAN = re.compile(r'tests/(thread/|work/|loops/|event/test_(signal(?!_storm)|child))')
+NOT_ROOMS = ['support', 'fuzz', 'model', 'demo']
 OWN_BUILD = ['tevent']  # a script there builds and runs the programs
 SKIP = 77
 

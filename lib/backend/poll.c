@@ -18,7 +18,6 @@
 #include "base/base.h"
 
 #define ROOM_MIN 16u
-
 /* After a look that found nothing, so many waits go by without one. */
 #define LOOK_AGAIN 16
 
@@ -240,6 +239,7 @@ static int collect(struct poll_backend *pb, int ready, struct backend_event *eve
 	}
 	return reported;
 }
+
 /* To wait, the kernel puts the caller into the queue of each descriptor up to the first that is
  * ready, and takes it out again: that is most of the cost. A busy loop therefore looks first. If
  * that was in vain it is not that busy. */
