@@ -6,6 +6,7 @@
 # says.
 #
 #   make [all] test test-fast test-samba demo bench install uninstall dist distcheck clean distclean
+#   make bench-tevent           the drop-in against the system's tevent (B='--only pipes': some rows)
 #   T='-k timer --only plain'   arguments for the test driver (see buildtools/run_tests.py --help)
 
 -include config.mk
@@ -30,8 +31,8 @@ tsan_targets = $(shell buildtools/run_tests.py --only tsan --list | \
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
-.PHONY: all demo test test-fast test-samba check tests install uninstall bench dist distcheck \
-	clean distclean
+.PHONY: all demo test test-fast test-samba check tests install uninstall bench bench-tevent \
+	dist distcheck clean distclean
 
 all:
 	@$(call waf,$(BUILD),$(call kind,$(BUILD)),build)
@@ -71,6 +72,13 @@ bench:
 	else \
 		echo "no benchmarks yet"; \
 	fi
+
+# A release, not a developer's build: the checks of those cost time.
+bench-tevent:
+	@buildtools/bootstrap build bench samba
+	@[ -f .lock-waf-build-release ] || CONFIG_MK=no BUILD=build-release ./configure
+	@BUILD=build-release buildtools/waf build
+	@tests/bench/bench_tevent.py --build build-release $(B)
 
 install:
 	@$(call waf,$(BUILD),$(call kind,$(BUILD)),install --destdir="$(DESTDIR)")
