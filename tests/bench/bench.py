@@ -154,7 +154,7 @@ class Bench:
 			why = None if self.args.quick else watch.disturbed(row.pair)
 			share = found.get('cpu', 1) / max(1, found.get('wall', 1))
 			if why is None and not self.args.quick and not row.pair and found.get('wall') and \
-					share < 0.6:
+					share < 0.2:
 				why = 'it had little of its core'
 			found['disturbed'] = why is not None
 			if why is None:
