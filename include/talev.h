@@ -10,11 +10,15 @@
 #include <talev/job.h>
 #include <talev/log.h>
 #include <talev/loop.h>
+#include <talev/loops.h>
+#include <talev/move.h>
 #include <talev/plugin.h>
+#include <talev/pool.h>
 #include <talev/proxy.h>
 #include <talev/queue.h>
 #include <talev/ref.h>
 #include <talev/request.h>
+#include <talev/retire.h>
 #include <talev/signal.h>
 #include <talev/sim.h>
 #include <talev/source.h>
