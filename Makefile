@@ -5,7 +5,7 @@
 # is a configuration of its own. `make test` uses build/, build-asan/ and build-tsan/ whatever BUILD
 # says.
 #
-#   make [all] test test-fast demo bench install uninstall dist distcheck clean distclean
+#   make [all] test test-fast test-samba demo bench install uninstall dist distcheck clean distclean
 #   T='-k timer --only plain'   arguments for the test driver (see buildtools/run_tests.py --help)
 
 -include config.mk
@@ -30,7 +30,8 @@ tsan_targets = $(shell buildtools/run_tests.py --only tsan --list | \
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
-.PHONY: all demo test test-fast check tests install uninstall bench dist distcheck clean distclean
+.PHONY: all demo test test-fast test-samba check tests install uninstall bench dist distcheck \
+	clean distclean
 
 all:
 	@$(call waf,$(BUILD),$(call kind,$(BUILD)),build)
@@ -43,8 +44,10 @@ demo:
 tests:
 	@$(call waf,$(BUILD),$(call kind,$(BUILD)),build --tests)
 
+# Without the real programs of Samba their tests are skipped, and say so.
 test check:
 	@buildtools/bootstrap
+	-@buildtools/bootstrap samba
 	@$(call waf,$(PLAIN),,build --tests)
 	@$(call waf,$(ASAN),$(call kind,$(ASAN)),build --tests)
 	@$(call waf,$(TSAN),$(call kind,$(TSAN)),build --tests --targets=$(tsan_targets))
@@ -54,6 +57,11 @@ test-fast:
 	@buildtools/bootstrap
 	@$(call waf,$(PLAIN),,build --tests)
 	@buildtools/run_tests.py --only checks,plain $(T)
+
+test-samba:
+	@buildtools/bootstrap build test samba
+	@$(call waf,$(PLAIN),,build)
+	@buildtools/run_tests.py -j 1 --only scripts -k '^tests/(samba|tevent)/' $(T)
 
 bench:
 	@buildtools/bootstrap build bench

@@ -34,8 +34,12 @@ LIBRARIES = [
 PARTS = [
 	('loops', 'libtalev-loops: job queues and loop managers', []),
 	('talevd', 'the plugin daemon, talevctl and the plugins', ['talloc', 'libbsd', 'inih']),
+	('tevent', 'the drop-in libtevent.so.0', ['talloc', 'libbsd']),
 	('man', 'the manual pages', []),
 ]
+
+# The release of tevent that the drop-in stands in for.
+TEVENT_VERSION = '0.17.2'
 
 PLUGIND = ['talloc', 'libbsd', 'inih']
 
@@ -62,7 +66,7 @@ DEVELOPER = '''
 '''.split()
 
 # Folders of tests/ whose programs are not tests of a room.
-NOT_ROOMS = ['support', 'bench', 'fuzz', 'model', 'man', 'install', 'demo']
+NOT_ROOMS = ['support', 'bench', 'fuzz', 'model', 'man', 'install', 'demo', 'tevent', 'samba']
 
 
 # The part that a library is, which --disable-<part> leaves out; '' for the one that is always there.
@@ -200,6 +204,8 @@ def build(bld):
 		install_man(bld)
 	if bld.env.TALEV_WITH_TALEVD:
 		build_talevd(bld)
+	if bld.env.TALEV_WITH_TEVENT:
+		build_tevent(bld)
 	if getattr(bld.options, 'talev_tests', False):
 		build_tests(bld)
 	if getattr(bld.options, 'talev_bench', False):
@@ -247,7 +253,7 @@ def build_library(bld, name, rooms, ours, packages):
 		build_pc(bld, name)
 
 
-def build_pc(bld, name):
+def build_pc(bld, name, version=VERSION, install_path='${TALEV_LIBDIR}/pkgconfig'):
 	template = bld.path.find_resource('buildtools/%s.pc.in' % name)
 	if not template:
 		return
@@ -257,10 +263,28 @@ def build_pc(bld, name):
 		inside = directory.startswith(prefix + '/')
 		return '${prefix}' + directory[len(prefix):] if inside else directory
 
-	bld(features='subst', name=name + '-pc', source=template, target=name + '.pc', VERSION=VERSION,
+	bld(features='subst', name=name + '-pc', source=template, target=name + '.pc', VERSION=version,
 		PREFIX=prefix, LIBDIR=below_prefix(bld.env.TALEV_LIBDIR),
 		INCLUDEDIR=below_prefix(bld.env.TALEV_INCLUDEDIR),
-		install_path='${TALEV_LIBDIR}/pkgconfig')
+		install_path=install_path)
+
+
+# In folders of its own, so that it stands before the system's only for who asks for it, by
+# LD_LIBRARY_PATH or PKG_CONFIG_PATH. It finds libtalev in the folder above.
+def build_tevent(bld):
+	# A public user of libtalev, except for the queue of deadlines, which it compiles for itself: a
+	# second allocation for each timer would cost more than the timer.
+	sources = bld.path.ant_glob('lib/tevent/*.c') + [bld.path.find_resource('lib/base/timerq.c')]
+	script = bld.path.find_resource('buildtools/abi/tevent/libtevent.map')
+	bld(**common(bld, features='c cshlib', source=sources, name='tevent-shared',
+		target='talev/tevent', vnum=TEVENT_VERSION, idx=2, includes='lib include',
+		cflags=['-fPIC', '-fno-semantic-interposition'],
+		linkflags=['-Wl,-rpath,$ORIGIN/..', '-Wl,--version-script=' + script.abspath()],
+		use=['talev-shared'] + keys(['talloc', 'libbsd']),
+		install_path='${TALEV_LIBDIR}/talev'))
+	bld.add_manual_dependency(bld.path.find_or_declare('talev/libtevent.so'), script)
+	bld.install_files('${TALEV_INCLUDEDIR}/talev-tevent', 'include/tevent/tevent.h')
+	build_pc(bld, 'tevent', TEVENT_VERSION, '${TALEV_LIBDIR}/talev/pkgconfig')
 
 
 def install_headers(bld):
@@ -367,7 +391,8 @@ def build_test(bld, room, source, support):
 
 
 def build_bench(bld):
-	for source in bld.path.ant_glob('tests/bench/*.c'):
+	# bench_tevent.c is for either libtevent, and built by bench_tevent.py.
+	for source in bld.path.ant_glob('tests/bench/*.c', excl='tests/bench/bench_tevent*.c'):
 		target = 'tests/bench/' + source.name[:-len('.c')]
 		bld(**common(bld, features='c cprogram', source=source, target=target, idx=40,
 			name='talev-' + target.replace('/', '-'), includes='include tests',

@@ -11,7 +11,8 @@
   scripts    executables tests/<room>/*.sh
 
 A check or script passes with 0, skips with 77 (its last line is the reason), else it fails. The
-cases of a cmocka program are counted one by one; a program that dies counts one failure more.
+cases of a cmocka program are counted one by one, and so are those of a script with the word
+PRINTS_TAP, which it does when TAP is set; a program that dies counts one failure more.
 A source with the word TEST_ALL_BACKENDS is run once for each backend, which it is told in the
 environment: TALEV_TEST_BACKEND. All get TALEV_TOP, TALEV_BUILD, and the built library's folder in
 LD_LIBRARY_PATH. A source with the words NO_VALGRIND: <reason> is not run under valgrind. TIMEOUT:
@@ -39,6 +40,7 @@ GROUPS = ['checks', 'plain', 'asan', 'valgrind', 'tsan', 'models', 'scripts']
 # storm, where the handler blocks its signal by that context, would wait for ever.
 TSAN = re.compile(r'tests/(thread/|work/|loops/|event/test_(signal(?!_storm)|child))')
 NOT_ROOMS = ['support', 'bench', 'fuzz', 'model', 'demo']
+OWN_BUILD = ['tevent']  # a script there builds and runs the programs
 SKIP = 77
 
 ASAN_OPTIONS = ('halt_on_error=1:detect_leaks=1:detect_stack_use_after_return=1:'
@@ -105,13 +107,16 @@ def script_jobs(group, pattern, default_limit):
 		room = os.path.basename(os.path.dirname(path))
 		if group == 'scripts' and room in NOT_ROOMS:
 			continue
+		text = text_of(path)
+		tap = 'PRINTS_TAP' in text
 		yield Job(os.path.relpath(path, TOP), group, [path], 'build',
-			limit_of(text_of(path), default_limit), cases=group == 'models')
+			limit_of(text, default_limit), cases=tap or group == 'models',
+			env={'TAP': '1'} if tap else None)
 
 
 def program_jobs(group, default_limit):
 	for source in sorted(glob.glob(os.path.join(TOP, 'tests/*/test_*.c'))):
-		if os.path.basename(os.path.dirname(source)) in NOT_ROOMS:
+		if os.path.basename(os.path.dirname(source)) in NOT_ROOMS + OWN_BUILD:
 			continue
 		text = text_of(source)
 		name = os.path.relpath(source, TOP)[:-len('.c')]

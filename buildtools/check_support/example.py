@@ -48,6 +48,7 @@ class Compiler:
         # The others, for the pages about them; a page that needs none of them links none.
         self.libraries = {soname_of(path): path for path in
                           [self.library, *filter(None, map(tree.library, MORE))]}
+        self.tevent = tree.library("tevent")
 
     def compile(self, text, folder, plugin, where, line):
         """The path of the program, or None and a finding at the line of the page."""
@@ -58,8 +59,15 @@ class Compiler:
         # #line makes gcc speak of the page.
         source = f'#line {line} "{where}"\n{text}'
         shared = ["-shared", "-fPIC"] if plugin else []
+        drop_in = []
+        if "<tevent.h>" in text:
+            if not self.tevent:
+                self.tree.skip(f"{where}:{line} was not run: no libtevent.so in {self.tree.build}")
+                return None
+            (folder / "libtevent.so.0").symlink_to(self.tevent)
+            drop_in = [f"-I{self.tree.top}/include/tevent", "-xnone", folder / "libtevent.so.0"]
         done = house.run("gcc", "-xc", "-std=gnu11", *WARNINGS, "-g", *self.sanitize, *self.cflags,
-                         "-", "-o", out, *shared, "-xnone", "-Wl,--as-needed",
+                         "-", "-o", out, *shared, *drop_in, "-xnone", "-Wl,--as-needed",
                          *[folder / soname for soname in self.libraries], *self.libs,
                          "-pthread", f"-Wl,-rpath,{folder}", input=source, cwd=folder)
         if done.returncode == 0:

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <talloc.h>
+#include <talev/log.h>
 #include <talev/time.h>
 #include <talev/source.h>
 
@@ -55,6 +56,16 @@ void talev_context_set_timing(struct talev_context *ev, bool on);
 /* Report each handler that runs for longer than this many ns, by name, through the log hook.
  * 0 is off. */
 void talev_context_set_slow_handler(struct talev_context *ev, talev_time_t threshold);
+
+/* Before the loop sleeps, look about for up to longest ns for messages of other threads, signals
+ * and descriptors: they are noticed sooner, and their senders need not wake it, at the price of a
+ * CPU that works meanwhile. Rests by itself while it is in vain, and where there is one CPU. 0, the
+ * default, is off. -1: EINVAL negative. */
+int talev_context_set_spin(struct talev_context *ev, talev_time_t longest);
+
+/* Where messages about this context go, instead of to the log hook of the process, which NULL puts
+ * back. Misuse still goes to that hook. Called on the thread of the context. */
+void talev_context_set_log_fn(struct talev_context *ev, talev_log_fn_t fn, void *private_data);
 
 /* The innermost source whose handler is running on this thread, or NULL if none is, if it was
  * freed meanwhile, or if it is a finalizer. Any thread, about itself. */

@@ -17,6 +17,9 @@ struct talev_fd;
 #define TALEV_FD_WRITE 0x2 /* a write would not block; so would one that fails */
 #define TALEV_FD_ERROR 0x4 /* an error is pending (POLLERR) */
 #define TALEV_FD_HUP   0x8 /* the peer closed, or shut down its sending side (POLLHUP, POLLRDHUP) */
+/* Beside others, never told: the handler reads, or writes, until the descriptor would block, so it
+ * need not be told twice of the same readiness (EPOLLET). A hint: it may be told more often. */
+#define TALEV_FD_EDGE  0x40
 
 /* flags: what is ready of what was asked for. */
 typedef void (*talev_fd_handler_t)(
@@ -27,7 +30,8 @@ typedef void (*talev_fd_handler_t)(
 typedef void (*talev_fd_close_fn_t)(
 	struct talev_context *ev, struct talev_fd *fde, int fd, void *private_data);
 
-/* Watches fd while the object lives; level-triggered. mem_ctx NULL: ev owns it. flags may be 0.
+/* Watches fd while the object lives; level-triggered, unless flags have TALEV_FD_EDGE. mem_ctx
+ * NULL: ev owns it. flags may be 0.
  * Does not own fd unless a close function is set. NULL: EINVAL, EBADF, ENOMEM, ENOSPC,
  * ESHUTDOWN, ESTALE mem_ctx is being finalized. */
 struct talev_fd *_talev_add_fd(struct talev_context *ev, TALLOC_CTX *mem_ctx, int fd,

@@ -29,6 +29,11 @@ int _talev_loop_once(struct talev_context *ev, const char *location);
 int _talev_loop_nowait(struct talev_context *ev, const char *location);
 #define talev_loop_nowait(ev) _talev_loop_nowait(ev, __location__)
 
+/* The same, waiting for at most longest ns, also if nothing is left that could happen. -1: EAGAIN
+ * nothing came; what the loop keeps to itself may end the wait early. */
+int _talev_loop_timed(struct talev_context *ev, talev_time_t longest, const char *location);
+#define talev_loop_timed(ev, longest) _talev_loop_timed(ev, longest, __location__)
+
 /* Runs until no event is left or talev_loop_break() was called. */
 int _talev_loop_wait(struct talev_context *ev, const char *location);
 #define talev_loop_wait(ev) _talev_loop_wait(ev, __location__)
@@ -58,6 +63,10 @@ unsigned talev_loop_level(const struct talev_context *ev);
  * immediates, signals, children, finalizers, what other threads have sent. Disabled sources do not
  * count. */
 bool talev_have_events(const struct talev_context *ev);
+
+/* Has something come from outside (a Unix signal, a message of another thread) that goes before
+ * everything else in the next turn. Costs a load or two. */
+bool talev_loop_has_arrivals(const struct talev_context *ev);
 
 #ifdef __cplusplus
 }

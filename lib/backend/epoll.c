@@ -30,7 +30,11 @@ struct epoll_backend {
 	int outer;
 	unsigned fork_generation;
 	struct alarms alarms;
+	unsigned no_looks; /* this many waits go without a look before them */
 };
+
+/* After a look that found nothing, so many waits go by without one. */
+#define LOOK_AGAIN 16
 
 /* As user data, alarms are descriptors below zero. */
 #define ALARM_DATA(clock) (UINT64_MAX - (uint64_t)(clock))
@@ -88,7 +92,7 @@ static uint32_t to_kernel(uint32_t events, unsigned hints)
 		mask |= EPOLLOUT;
 	if (events & TALEV_FD_HUP)
 		mask |= EPOLLRDHUP;
-	if (hints & BACKEND_INTERNAL)
+	if ((hints & BACKEND_INTERNAL) || (events & TALEV_FD_EDGE))
 		mask |= EPOLLET;
 	return mask;
 }
@@ -97,6 +101,8 @@ static uint32_t from_kernel(uint32_t mask)
 {
 	uint32_t events = 0;
 
+	if (mask == EPOLLIN)
+		return TALEV_FD_READ;
 	if (mask & EPOLLIN)
 		events |= TALEV_FD_READ;
 	if (mask & EPOLLOUT)
@@ -162,14 +168,38 @@ static int set_alarm(struct epoll_backend *ep, enum talev_clock clock, talev_tim
 	return -1;
 }
 
-static talev_time_t until(talev_time_t deadline)
+static talev_time_t timeout_of(const struct backend_deadlines *deadlines)
 {
+	talev_time_t deadline = deadlines->at[TALEV_CLOCK_MONOTONIC];
+	talev_time_t longest = deadlines->longest > 0 ? deadlines->longest : TALEV_NEVER;
 	talev_time_t now;
 
 	if (deadline == TALEV_NEVER)
-		return TALEV_NEVER;
+		return longest;
 	now = base_clock_now(TALEV_CLOCK_MONOTONIC);
-	return deadline > now ? deadline - now : 0;
+	if (deadline <= now)
+		return 0;
+	return deadline - now < longest ? deadline - now : longest;
+}
+
+/* A wait that has an end costs the kernel a timer, even if something is ready already. A busy loop
+ * therefore looks first. If that was in vain it is not that busy. */
+static int wait_for_deadline(struct epoll_backend *ep, const struct backend_deadlines *deadlines,
+	struct epoll_event *events, int max)
+{
+	int n;
+
+	if (deadlines->at[TALEV_CLOCK_MONOTONIC] == TALEV_NEVER && deadlines->longest == 0)
+		return base_epoll_wait(ep->epfd, events, max, TALEV_NEVER);
+	if (ep->no_looks == 0) {
+		n = base_epoll_wait(ep->epfd, events, max, 0);
+		if (n != 0)
+			return n;
+		ep->no_looks = LOOK_AGAIN;
+	} else {
+		ep->no_looks--;
+	}
+	return base_epoll_wait(ep->epfd, events, max, timeout_of(deadlines));
 }
 
 static int epoll_wait_backend(struct backend *be, const struct backend_deadlines *deadlines,
@@ -177,7 +207,6 @@ static int epoll_wait_backend(struct backend *be, const struct backend_deadlines
 {
 	struct epoll_backend *ep = self(be);
 	struct epoll_event ready[BACKEND_BATCH];
-	talev_time_t timeout = 0;
 	int reported = 0;
 	int n;
 
@@ -194,9 +223,11 @@ static int epoll_wait_backend(struct backend *be, const struct backend_deadlines
 			if (set_alarm(ep, (enum talev_clock)clock, at) != 0)
 				return -1;
 		}
-		timeout = until(deadlines->at[TALEV_CLOCK_MONOTONIC]);
 	}
-	n = base_epoll_wait(ep->epfd, ready, max < BACKEND_BATCH ? max : BACKEND_BATCH, timeout);
+	if (max > BACKEND_BATCH)
+		max = BACKEND_BATCH;
+	n = block ? wait_for_deadline(ep, deadlines, ready, max)
+		  : base_epoll_wait(ep->epfd, ready, max, 0);
 	if (n < 0)
 		return -1;
 	for (int i = 0; i < n; i++) {

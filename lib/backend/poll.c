@@ -276,14 +276,18 @@ static int collect(struct poll_backend *pb, int ready, struct backend_event *eve
 	return reported;
 }
 
-static talev_time_t until(talev_time_t deadline)
+static talev_time_t timeout_of(const struct backend_deadlines *deadlines)
 {
+	talev_time_t deadline = deadlines->at[TALEV_CLOCK_MONOTONIC];
+	talev_time_t longest = deadlines->longest > 0 ? deadlines->longest : TALEV_NEVER;
 	talev_time_t now;
 
 	if (deadline == TALEV_NEVER)
-		return TALEV_NEVER;
+		return longest;
 	now = base_clock_now(TALEV_CLOCK_MONOTONIC);
-	return deadline > now ? deadline - now : 0;
+	if (deadline <= now)
+		return 0;
+	return deadline - now < longest ? deadline - now : longest;
 }
 
 static int poll_wait(struct backend *be, const struct backend_deadlines *deadlines, bool block,
@@ -302,7 +306,7 @@ static int poll_wait(struct backend *be, const struct backend_deadlines *deadlin
 			return -1;
 		if (set_alarm(pb, TALEV_CLOCK_BOOTTIME, deadlines->at[TALEV_CLOCK_BOOTTIME]) != 0)
 			return -1;
-		timeout = until(deadlines->at[TALEV_CLOCK_MONOTONIC]);
+		timeout = timeout_of(deadlines);
 	}
 	ready = base_poll(pb->fds, pb->used, timeout);
 	if (ready < 0)

@@ -19,7 +19,7 @@
 #define START          TALEV_SEC(1000)
 #define START_REALTIME TALEV_SEC(1000000000) /* 2001-09-09 01:46:40 UTC */
 
-#define FLAGS_ALL (TALEV_FD_READ | TALEV_FD_WRITE | TALEV_FD_ERROR | TALEV_FD_HUP)
+#define FLAGS_ALL BACKEND_EVENTS
 
 struct sim_entry {
 	TAILQ_ENTRY(sim_entry) link;
@@ -206,7 +206,7 @@ static void run_script(struct sim_backend *sim)
 /* The kernel's answers, noted beside each descriptor. -1 with errno. */
 static int ask_kernel(struct sim_backend *sim, bool block)
 {
-	struct backend_deadlines none = {{TALEV_NEVER, TALEV_NEVER, TALEV_NEVER}};
+	struct backend_deadlines none = {{TALEV_NEVER, TALEV_NEVER, TALEV_NEVER}, 0};
 	int n;
 
 	if (sim->real == 0)
@@ -301,6 +301,8 @@ static int sim_wait(struct backend *be, const struct backend_deadlines *deadline
 	struct backend_event *events, int max)
 {
 	struct sim_backend *sim = self(be);
+	talev_time_t limit =
+		deadlines->longest > 0 ? talev_time_add(sim->now, deadlines->longest) : TALEV_NEVER;
 	bool really = false;
 
 	for (;;) {
@@ -313,9 +315,11 @@ static int sim_wait(struct backend *be, const struct backend_deadlines *deadline
 		n = gather(sim);
 		if (n > 0)
 			return draw(sim, n, events, max);
-		if (!block || passed(sim, deadlines))
+		if (!block || passed(sim, deadlines) || sim->now >= limit)
 			return 0;
 		next = next_moment(sim, deadlines);
+		if (limit < next)
+			next = limit;
 		if (next != TALEV_NEVER) {
 			sim->now = next;
 			continue;

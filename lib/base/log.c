@@ -61,17 +61,27 @@ __attribute__((format(printf, 2, 0))) static void format_message(
 	vsnprintf(message, MESSAGE_MAX + 1, format, ap);
 }
 
-void base_log(enum talev_log_level level, const char *format, ...)
+void base_log_to(talev_log_fn_t fn, void *private_data, enum talev_log_level level,
+	const char *format, va_list ap)
 {
 	char message[MESSAGE_MAX + 1];
 	int saved_errno = errno;
+
+	format_message(message, format, ap);
+	if (fn != NULL)
+		fn(level, message, private_data);
+	else
+		log_fn(level, message, log_private_data);
+	errno = saved_errno;
+}
+
+void base_log(enum talev_log_level level, const char *format, ...)
+{
 	va_list ap;
 
 	va_start(ap, format);
-	format_message(message, format, ap);
+	base_log_to(NULL, NULL, level, format, ap);
 	va_end(ap);
-	log_fn(level, message, log_private_data);
-	errno = saved_errno;
 }
 
 void base_misuse(const char *format, ...)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/eventfd.h>
@@ -80,12 +81,15 @@ int base_epoll_wait(int epfd, struct epoll_event *events, int max, talev_time_t 
 	return epoll_wait(epfd, events, max, milliseconds(timeout));
 }
 
+/* poll(2) does not copy back how much time is left, and so takes what is whole milliseconds. */
 int base_poll(struct pollfd *fds, nfds_t n, talev_time_t timeout)
 {
 	struct timespec ts;
 
 	if (timeout == TALEV_NEVER)
-		return ppoll(fds, n, NULL, NULL);
+		return poll(fds, n, -1);
+	if (timeout % TALEV_MSEC(1) == 0 && timeout / TALEV_MSEC(1) <= INT_MAX)
+		return poll(fds, n, timeout > 0 ? (int)(timeout / TALEV_MSEC(1)) : 0);
 	ts = base_timespec(timeout > 0 ? timeout : 0);
 	return ppoll(fds, n, &ts, NULL);
 }
@@ -112,6 +116,14 @@ int base_timerfd_set(int fd, enum talev_clock clock, talev_time_t deadline)
 	if (deadline != TALEV_NEVER)
 		at.it_value = base_timespec(deadline > 0 ? deadline : 1);
 	return timerfd_settime(fd, flags, &at, NULL);
+}
+
+int base_cpus(void)
+{
+	cpu_set_t set;
+
+	/* With more CPUs than the set has room for there are certainly two. */
+	return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : CPU_SETSIZE;
 }
 
 int base_get_fl(int fd)

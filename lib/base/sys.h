@@ -28,6 +28,8 @@ int base_timerfd_create(enum talev_clock clock);
 int base_timerfd_set(int fd, enum talev_clock clock, talev_time_t deadline);
 /* fcntl(F_GETFL). */
 int base_get_fl(int fd);
+/* How many CPUs this thread may run on. */
+int base_cpus(void);
 ssize_t base_read(int fd, void *buf, size_t n);
 ssize_t base_write(int fd, const void *buf, size_t n);
 int base_close(int fd);

@@ -1,123 +1,332 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is wrong with a plain binary heap of pointers: every comparison misses the cache, and equal
- * deadlines come out in any order. Here the deadline lies beside the pointer, a node has four
- * children that share a line or two, and each setting of a deadline has a number that breaks ties.
+ * A hierarchical timing wheel (Varghese and Lauck, 1987) to the nanosecond.
+ *
+ * last is a moment that the clock has reached. A deadline and last, as numbers of base 64, are the
+ * same from the highest digit on down to some place, the level; the digit there is the slot. So
+ * all that lies in a lower level is earlier than all in a higher one, and within a level the slots
+ * are in order. When last comes to a slot, its nodes move to lower levels, each at most once per
+ * level, until level 0 has them, where a slot is one nanosecond. Nodes of one deadline are always
+ * in the same slot, in the order they were set.
+ *
+ * What is wrong with a wheel that ticks: it fires late or early by a tick, or sorts. This one does
+ * not tick. Each slot knows a moment that none of its nodes is before; the loop sleeps until that.
+ * Only when the node went that had it, the loop may wake for nothing, and last moves on.
+ *
+ * Deadlines before last have passed when they are set; they are a list in order of deadlines, which
+ * is sorted when it is looked at if they did not come in that order. After a clock was set back
+ * they may lie in the future, and all are filed anew.
  */
 #include "base/timerq.h"
 #include <errno.h>
 #include <stdlib.h>
 
-#define ARITY    4
-#define ROOM_MIN 16u
+#define LATE (TIMERQ_SLOTS * TIMERQ_LEVELS + 1)
+/* How far from the end of the late ones a node's place is looked for. */
+#define LATE_STEPS 8
 
-static bool before(const struct timerq_entry *a, const struct timerq_entry *b)
+/* Negative deadlines before positive ones. */
+static uint64_t number(talev_time_t deadline)
 {
-	if (a->deadline != b->deadline)
-		return a->deadline < b->deadline;
-	return a->order < b->order;
+	return (uint64_t)deadline ^ (UINT64_C(1) << 63);
 }
 
-static void put(struct timerq *q, uint32_t at, struct timerq_entry entry)
+static void mark(struct timerq *q, unsigned level, unsigned slot)
 {
-	q->heap[at] = entry;
-	entry.node->index = at + 1;
+	q->bits[level] |= UINT64_C(1) << slot;
+	q->levels |= UINT32_C(1) << level;
 }
 
-static uint32_t earliest_child(const struct timerq *q, uint32_t at)
+static void unmark(struct timerq *q, unsigned level, unsigned slot)
 {
-	/* 64 bits: four times a large index does not fit into 32. */
-	uint64_t child = (uint64_t)at * ARITY + 1;
-	uint64_t end = child + ARITY < q->used ? child + ARITY : q->used;
-	uint64_t best = child;
-
-	if (child >= q->used)
-		return q->used;
-	while (++child < end)
-		if (before(&q->heap[child], &q->heap[best]))
-			best = child;
-	return (uint32_t)best;
+	q->bits[level] &= ~(UINT64_C(1) << slot);
+	if (q->bits[level] == 0)
+		q->levels &= ~(UINT32_C(1) << level);
 }
 
-/* Finds the place of entry, starting from the hole at. */
-static void sift(struct timerq *q, uint32_t at, struct timerq_entry entry)
+static void insert_late(struct timerq *q, struct timerq_node *node)
 {
-	uint32_t next;
+	struct timerq_node *before = TAILQ_LAST(&q->late, timerq_list);
 
-	while (at > 0) {
-		next = (at - 1) / ARITY;
-		if (!before(&entry, &q->heap[next]))
-			break;
-		put(q, at, q->heap[next]);
-		at = next;
+	node->place = LATE;
+	for (int i = 0; !q->unsorted && before != NULL && before->deadline > node->deadline; i++)
+		if (i == LATE_STEPS)
+			q->unsorted = true;
+		else
+			before = TAILQ_PREV(before, timerq_list, link);
+	if (q->unsorted)
+		TAILQ_INSERT_TAIL(&q->late, node, link);
+	else if (before == NULL)
+		TAILQ_INSERT_HEAD(&q->late, node, link);
+	else
+		TAILQ_INSERT_AFTER(&q->late, before, node, link);
+}
+
+static inline void insert(struct timerq *q, struct timerq_node *node)
+{
+	uint64_t at = number(node->deadline);
+	unsigned level;
+	unsigned digit;
+	struct timerq_slot *slot;
+
+	if (at < q->last) {
+		insert_late(q, node);
+		return;
 	}
-	while ((next = earliest_child(q, at)) < q->used) {
-		if (!before(&q->heap[next], &entry))
-			break;
-		put(q, at, q->heap[next]);
-		at = next;
+	level = (63 - (unsigned)__builtin_clzll((at ^ q->last) | 1)) / TIMERQ_BITS;
+	digit = (unsigned)(at >> (level * TIMERQ_BITS)) % TIMERQ_SLOTS;
+	slot = &q->slots[level * TIMERQ_SLOTS + digit];
+	node->place = (uint16_t)(level * TIMERQ_SLOTS + digit + 1);
+	if ((q->bits[level] >> digit & 1) == 0) {
+		mark(q, level, digit);
+		TAILQ_INIT(&slot->nodes);
+		slot->earliest = node->deadline;
+	} else if (node->deadline < slot->earliest) {
+		slot->earliest = node->deadline;
 	}
-	put(q, at, entry);
+	TAILQ_INSERT_TAIL(&slot->nodes, node, link);
 }
 
-static int resize(struct timerq *q, uint32_t room)
+static void take_out(struct timerq *q, struct timerq_node *node)
 {
-	struct timerq_entry *heap = reallocarray(q->heap, room, sizeof(*heap));
+	unsigned at = node->place - 1u;
+	struct timerq_slot *slot;
 
-	if (heap == NULL)
+	if (node->place == LATE) {
+		TAILQ_REMOVE(&q->late, node, link);
+		return;
+	}
+	slot = &q->slots[at];
+	TAILQ_REMOVE(&slot->nodes, node, link);
+	if (TAILQ_EMPTY(&slot->nodes))
+		unmark(q, at / TIMERQ_SLOTS, at % TIMERQ_SLOTS);
+	else if (TAILQ_NEXT(TAILQ_FIRST(&slot->nodes), link) == NULL)
+		slot->earliest = TAILQ_FIRST(&slot->nodes)->deadline;
+}
+
+int timerq_join(struct timerq *q, talev_time_t now)
+{
+	if (q->slots != NULL)
+		return 0;
+	q->slots = calloc((size_t)TIMERQ_SLOTS * TIMERQ_LEVELS, sizeof(*q->slots));
+	if (q->slots == NULL) {
+		errno = ENOMEM;
 		return -1;
-	q->heap = heap;
-	q->room = room;
-	return 0;
-}
-
-int timerq_join(struct timerq *q)
-{
-	if (q->joined == q->room) {
-		if (q->room > UINT32_MAX / 2) {
-			errno = ENOMEM;
-			return -1;
-		}
-		if (resize(q, q->room > 0 ? q->room * 2 : ROOM_MIN) != 0)
-			return -1;
 	}
-	q->joined++;
+	TAILQ_INIT(&q->late);
+	q->last = number(now);
 	return 0;
-}
-
-void timerq_leave(struct timerq *q)
-{
-	q->joined--;
-	/* Far below the point where it grew, so that a queue that breathes does not copy itself all
-	 * the time. If there is no memory for less memory, it stays as it is. */
-	if (q->room > ROOM_MIN && q->joined < q->room / 8)
-		resize(q, q->room / 4 > ROOM_MIN ? q->room / 4 : ROOM_MIN);
 }
 
 void timerq_set(struct timerq *q, struct timerq_node *node, talev_time_t deadline)
 {
-	struct timerq_entry entry = {.deadline = deadline, .order = ++q->order, .node = node};
-
+	if (timerq_queued(node))
+		take_out(q, node);
+	else
+		q->used++;
 	node->deadline = deadline;
-	sift(q, timerq_queued(node) ? node->index - 1 : q->used++, entry);
+	insert(q, node);
 }
 
 void timerq_remove(struct timerq *q, struct timerq_node *node)
 {
-	struct timerq_entry last;
-	uint32_t at;
-
 	if (!timerq_queued(node))
 		return;
-	at = node->index - 1;
-	node->index = 0;
-	last = q->heap[--q->used];
-	if (last.node != node)
-		sift(q, at, last);
+	take_out(q, node);
+	node->place = 0;
+	q->used--;
+}
+
+/* The nodes of the lowest slot go to lower levels: last is in that slot by now. */
+static void cascade(struct timerq *q, unsigned level, unsigned digit)
+{
+	struct timerq_list *nodes = &q->slots[level * TIMERQ_SLOTS + digit].nodes;
+	struct timerq_node *node = TAILQ_FIRST(nodes);
+
+	unmark(q, level, digit);
+	while (node != NULL) {
+		struct timerq_node *next = TAILQ_NEXT(node, link);
+
+		insert(q, node);
+		node = next;
+	}
+}
+
+/* Nothing is due: last may come up to now. */
+static void move_on(struct timerq *q, uint64_t now, unsigned level, unsigned digit)
+{
+	unsigned common = level * TIMERQ_BITS;
+
+	if (now <= q->last)
+		return;
+	q->last = now;
+	/* Does now lie in the lowest slot? */
+	if (now >> common == number(q->slots[level * TIMERQ_SLOTS + digit].earliest) >> common)
+		cascade(q, level, digit);
+}
+
+/* Merges two sorted lists into a; at equal deadlines those of a go first. */
+static void merge(struct timerq_list *a, struct timerq_list *b)
+{
+	struct timerq_node *at = TAILQ_FIRST(a);
+	struct timerq_node *node;
+
+	while (at != NULL && (node = TAILQ_FIRST(b)) != NULL) {
+		if (node->deadline < at->deadline) {
+			TAILQ_REMOVE(b, node, link);
+			TAILQ_INSERT_BEFORE(at, node, link);
+		} else {
+			at = TAILQ_NEXT(at, link);
+		}
+	}
+	TAILQ_CONCAT(a, b, link);
+}
+
+/* Takes the nodes from the front of list as long as they are in order. */
+static void take_run(struct timerq_list *list, struct timerq_list *run)
+{
+	struct timerq_node *node;
+	struct timerq_node *last = NULL;
+
+	TAILQ_INIT(run);
+	while ((node = TAILQ_FIRST(list)) != NULL &&
+		(last == NULL || node->deadline >= last->deadline)) {
+		TAILQ_REMOVE(list, node, link);
+		TAILQ_INSERT_TAIL(run, node, link);
+		last = node;
+	}
+}
+
+/* Merges runs of about equal size: sorted[n] is of 2^n runs, later ones in lower places. */
+static void sort_late(struct timerq *q)
+{
+	struct timerq_list sorted[64];
+	struct timerq_list run;
+	unsigned n;
+
+	for (n = 0; n < 64; n++)
+		TAILQ_INIT(&sorted[n]);
+	while (!TAILQ_EMPTY(&q->late)) {
+		take_run(&q->late, &run);
+		for (n = 0; !TAILQ_EMPTY(&sorted[n]); n++) {
+			merge(&sorted[n], &run);
+			TAILQ_CONCAT(&run, &sorted[n], link);
+		}
+		TAILQ_CONCAT(&sorted[n], &run, link);
+	}
+	for (n = 0; n < 64; n++) {
+		merge(&sorted[n], &q->late);
+		TAILQ_CONCAT(&q->late, &sorted[n], link);
+	}
+	q->unsorted = false;
+}
+
+static struct timerq_node *first_late(struct timerq *q)
+{
+	if (q->unsorted)
+		sort_late(q);
+	return TAILQ_FIRST(&q->late);
+}
+
+/* The clock has been set back: last with it, and every node finds its place anew. */
+static void turn_back(struct timerq *q, uint64_t now)
+{
+	struct timerq_list all = TAILQ_HEAD_INITIALIZER(all);
+	struct timerq_node *node;
+
+	first_late(q);
+	TAILQ_CONCAT(&all, &q->late, link);
+	while (q->levels != 0) {
+		unsigned level = (unsigned)__builtin_ctz(q->levels);
+		unsigned digit = (unsigned)__builtin_ctzll(q->bits[level]);
+
+		TAILQ_CONCAT(&all, &q->slots[level * TIMERQ_SLOTS + digit].nodes, link);
+		unmark(q, level, digit);
+	}
+	q->last = now;
+	while ((node = TAILQ_FIRST(&all)) != NULL) {
+		TAILQ_REMOVE(&all, node, link);
+		insert(q, node);
+	}
+}
+
+struct timerq_node *timerq_due(struct timerq *q, talev_time_t now)
+{
+	if (q->used == 0) {
+		if (number(now) > q->last)
+			q->last = number(now);
+		return NULL;
+	}
+	if (!TAILQ_EMPTY(&q->late)) {
+		if (number(now) < q->last)
+			turn_back(q, number(now));
+		if (!TAILQ_EMPTY(&q->late))
+			return first_late(q);
+	}
+	for (;;) {
+		unsigned level = (unsigned)__builtin_ctz(q->levels);
+		unsigned digit = (unsigned)__builtin_ctzll(q->bits[level]);
+		struct timerq_slot *slot = &q->slots[level * TIMERQ_SLOTS + digit];
+
+		if (slot->earliest > now) {
+			move_on(q, number(now), level, digit);
+			return NULL;
+		}
+		if (level == 0)
+			return TAILQ_FIRST(&slot->nodes);
+		q->last = number(slot->earliest);
+		cascade(q, level, digit);
+	}
+}
+
+talev_time_t timerq_bound(struct timerq *q)
+{
+	unsigned level;
+
+	if (q->used == 0)
+		return TALEV_NEVER;
+	if (!TAILQ_EMPTY(&q->late))
+		return first_late(q)->deadline;
+	level = (unsigned)__builtin_ctz(q->levels);
+	return q->slots[level * TIMERQ_SLOTS + (unsigned)__builtin_ctzll(q->bits[level])].earliest;
+}
+
+struct timerq_node *timerq_any(const struct timerq *q)
+{
+	unsigned level;
+	unsigned digit;
+
+	if (q->used == 0)
+		return NULL;
+	if (!TAILQ_EMPTY(&q->late))
+		return TAILQ_FIRST(&q->late);
+	level = (unsigned)__builtin_ctz(q->levels);
+	digit = (unsigned)__builtin_ctzll(q->bits[level]);
+	return TAILQ_FIRST(&q->slots[level * TIMERQ_SLOTS + digit].nodes);
+}
+
+static void each_in(
+	struct timerq_list *list, void (*fn)(struct timerq_node *node, void *arg), void *arg)
+{
+	struct timerq_node *node;
+
+	TAILQ_FOREACH (node, list, link)
+		fn(node, arg);
+}
+
+void timerq_each(struct timerq *q, void (*fn)(struct timerq_node *node, void *arg), void *arg)
+{
+	if (q->used == 0)
+		return;
+	each_in(&q->late, fn, arg);
+	for (unsigned level = 0; level < TIMERQ_LEVELS; level++)
+		for (unsigned digit = 0; digit < TIMERQ_SLOTS; digit++)
+			if ((q->bits[level] >> digit & 1) != 0)
+				each_in(&q->slots[level * TIMERQ_SLOTS + digit].nodes, fn, arg);
 }
 
 void timerq_destroy(struct timerq *q)
 {
-	free(q->heap);
+	free(q->slots);
 	*q = (struct timerq){0};
 }

@@ -2,7 +2,7 @@
 /*
  * A queue of deadlines: earliest first, equal ones in the order they were set.
  *
- * Adding, moving and removing take time logarithmic in the number of queued nodes. Whoever may
+ * Setting, moving and removing a deadline take the same time however many there are. Whoever may
  * ever be queued joins first; after that queueing cannot fail.
  */
 #ifndef BASE_TIMERQ_H
@@ -11,47 +11,58 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <bsd/sys/queue.h>
 #include <talev/time.h>
 
+#define TIMERQ_BITS   6
+#define TIMERQ_SLOTS  (1 << TIMERQ_BITS)
+#define TIMERQ_LEVELS ((63 + TIMERQ_BITS) / TIMERQ_BITS)
+
 struct timerq_node {
+	TAILQ_ENTRY(timerq_node) link;
 	talev_time_t deadline;
-	uint32_t index; /* 1-based place in the heap; 0: not queued */
+	uint16_t place; /* 0: not queued */
 };
 
-struct timerq_entry {
-	talev_time_t deadline;
-	uint64_t order;
-	struct timerq_node *node;
+TAILQ_HEAD(timerq_list, timerq_node);
+
+struct timerq_slot {
+	struct timerq_list nodes; /* means something while the slot's bit is set */
+	talev_time_t earliest;    /* no deadline in it is before this */
 };
 
 struct timerq {
-	struct timerq_entry *heap;
-	uint32_t used;
-	uint32_t joined;
-	uint32_t room;
-	uint64_t order;
+	struct timerq_slot *slots; /* NULL until somebody joins */
+	uint64_t bits[TIMERQ_LEVELS];
+	uint32_t levels; /* bit n: bits[n] is not 0 */
+	size_t used;
+	uint64_t last; /* see timerq.c */
+	struct timerq_list late;
+	bool unsorted; /* late is */
 };
 
-/* Reserves a place for one more node. -1: ENOMEM. */
-int timerq_join(struct timerq *q);
-/* Gives one place back; the node is not queued. */
-void timerq_leave(struct timerq *q);
+/* Reserves a place for one more node. now: a moment that the queue's clock has reached. -1:
+ * ENOMEM. */
+int timerq_join(struct timerq *q, talev_time_t now);
 /* Queues the node, or moves it behind all others of that deadline. */
 void timerq_set(struct timerq *q, struct timerq_node *node, talev_time_t deadline);
 /* Nothing if it is not queued. */
 void timerq_remove(struct timerq *q, struct timerq_node *node);
+/* The earliest one if its deadline is now or before, else NULL. */
+struct timerq_node *timerq_due(struct timerq *q, talev_time_t now);
+/* No deadline is before this: the earliest, or that of one that was the earliest and has gone.
+ * TALEV_NEVER: none is queued. */
+talev_time_t timerq_bound(struct timerq *q);
+/* Some node that is queued, an early one; or NULL. */
+struct timerq_node *timerq_any(const struct timerq *q);
+/* Calls fn for all. fn changes nothing. */
+void timerq_each(struct timerq *q, void (*fn)(struct timerq_node *node, void *arg), void *arg);
 /* Frees what the queue itself holds. */
 void timerq_destroy(struct timerq *q);
 
 static inline bool timerq_queued(const struct timerq_node *node)
 {
-	return node->index != 0;
-}
-
-/* The earliest, or NULL. */
-static inline struct timerq_node *timerq_first(const struct timerq *q)
-{
-	return q->used > 0 ? q->heap[0].node : NULL;
+	return node->place != 0;
 }
 
 #endif

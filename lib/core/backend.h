@@ -17,9 +17,12 @@
 
 struct talev_context;
 
-/* Bits of interest and readiness are TALEV_FD_READ, WRITE, ERROR and HUP. HUP as interest means
- * POLLRDHUP. The backend reports what the kernel says: READ for POLLIN (and POLLPRI never), WRITE
- * for POLLOUT, ERROR for POLLERR, HUP for POLLHUP or POLLRDHUP; it adds nothing. One bit more: */
+/* Bits of interest and readiness are TALEV_FD_READ, WRITE, ERROR and HUP. With TALEV_FD_EDGE in
+ * the interest, readiness may be told once only, until modify() is called again. HUP as interest
+ * means POLLRDHUP. The backend reports what the kernel says: READ for POLLIN (and POLLPRI never),
+ * WRITE for POLLOUT, ERROR for POLLERR, HUP for POLLHUP or POLLRDHUP; it adds nothing. One bit
+ * more: */
+#define BACKEND_EVENTS (TALEV_FD_READ | TALEV_FD_WRITE | TALEV_FD_ERROR | TALEV_FD_HUP)
 #define BACKEND_HANGUP 0x10 /* POLLHUP itself: both directions are gone; comes with HUP */
 #define BACKEND_CLOSED 0x20 /* POLLNVAL: the descriptor is not open any more, and forgotten */
 
@@ -36,6 +39,7 @@ struct backend_event {
 /* The earliest deadline per clock, absolute, TALEV_NEVER for none; indexed by enum talev_clock. */
 struct backend_deadlines {
 	talev_time_t at[3];
+	talev_time_t longest; /* in ns from now, whatever the clocks say; 0: no limit */
 };
 
 struct backend {

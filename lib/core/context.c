@@ -15,15 +15,10 @@ const struct source_kind context_kind = {
 
 struct talev_context *core_usable(struct talev_context *ev)
 {
-	if (ev == NULL || talloc_get_name(ev) != context_kind.type) {
-		errno = EINVAL;
-		return NULL;
-	}
-	if (ev->closing || ev->backend == NULL) {
-		errno = ESHUTDOWN;
-		return NULL;
-	}
-	return ev;
+	if (context_usable(ev))
+		return ev;
+	errno = ev == NULL || ev->src.kind != &context_kind ? EINVAL : ESHUTDOWN;
+	return NULL;
 }
 
 static void close_queue(struct source_queue *queue)
@@ -160,20 +155,43 @@ void talev_context_set_strict(struct talev_context *ev, bool strict)
 	ev->strict = strict;
 }
 
+static void observe(struct talev_context *ev)
+{
+	ev->observed = ev->trace != NULL || ev->timing || ev->slow > 0;
+}
+
 void talev_context_set_timing(struct talev_context *ev, bool on)
 {
 	ev->timing = on;
+	observe(ev);
 }
 
 void talev_context_set_slow_handler(struct talev_context *ev, talev_time_t threshold)
 {
 	ev->slow = threshold > 0 ? threshold : 0;
+	observe(ev);
+}
+
+void talev_context_set_log_fn(struct talev_context *ev, talev_log_fn_t fn, void *private_data)
+{
+	ev->log = fn;
+	ev->log_private = private_data;
+}
+
+void core_log(struct talev_context *ev, enum talev_log_level level, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	base_log_to(ev->log, ev->log_private, level, format, ap);
+	va_end(ap);
 }
 
 void talev_context_set_trace(struct talev_context *ev, talev_trace_fn_t fn, void *private_data)
 {
 	ev->trace = fn;
 	ev->trace_private = private_data;
+	observe(ev);
 }
 
 bool core_reinitialising(const struct talev_context *ev)

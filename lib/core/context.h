@@ -20,6 +20,7 @@ struct slot {
 	bool changed;        /* on the list of changes */
 	bool is_always;      /* the kernel cannot watch this file: it is always ready */
 	bool internal;
+	bool rearm;       /* a report of an edge was not told: the kernel shall say it again */
 	uint8_t blocking; /* enum slot_blocking */
 };
 
@@ -37,7 +38,8 @@ struct slots {
 	struct slot_queue changes;
 	size_t change_count;
 	struct slot_queue always;
-	size_t active; /* watchers of the user's that wait for something */
+	size_t active;      /* watchers of the user's that wait for something */
+	unsigned internals; /* descriptors of talev's own */
 };
 
 struct talev_context {
@@ -50,9 +52,11 @@ struct talev_context {
 	struct source_queue due;
 	size_t due_count;
 	struct source_queue resting;
+	size_t timers_queued; /* in all of timers */
 	struct timerq timers[BASE_CLOCKS];
 	talev_time_t turn_time[BASE_CLOCKS];
 	bool time_known;
+	talev_time_t longest_wait; /* of this call of a loop; 0: no limit */
 	struct slots slots;
 	TAILQ_HEAD(, core_hook) hooks;
 	struct core_wake *wake;
@@ -72,16 +76,23 @@ struct talev_context {
 	bool timing;
 	bool embedded;
 	bool always_next;
+	bool observed; /* somebody traces or measures the handlers */
+	bool suspect;  /* a report came that nobody knew: the next ones are looked at first */
 	unsigned immediate_streak; /* units of work in a row that were immediates, timers */
 	unsigned timer_streak;
 	unsigned immediate_budget; /* of this turn */
 	unsigned timer_budget;
 	talev_time_t slow;
+	talev_time_t spin; /* how long to look about before sleeping */
+	unsigned spin_misses;
+	unsigned spin_rest; /* so many sleeps go without */
 	uint64_t turns;
 	uint64_t waits;
 	uint64_t handlers;
 	talev_trace_fn_t trace;
 	void *trace_private;
+	talev_log_fn_t log; /* NULL: the log hook */
+	void *log_private;
 };
 
 /* core_trace(), where most have nobody to tell. */
@@ -89,6 +100,13 @@ static inline void trace(struct talev_context *ev, enum talev_trace_point point,
 {
 	if (ev->trace != NULL)
 		core_trace(ev, point, src);
+}
+
+/* One of ours, able to take new events? NULL: EINVAL, ESHUTDOWN. */
+extern const struct source_kind context_kind;
+static inline bool context_usable(const struct talev_context *ev)
+{
+	return ev != NULL && ev->src.kind == &context_kind && !ev->closing && ev->backend != NULL;
 }
 
 /* slot.c */
@@ -103,8 +121,14 @@ static inline struct slot *slot_get(struct talev_context *ev, int fd)
 	return &ev->slots.pages[page]->slots[fd % SLOT_PAGE];
 }
 
+/* What the kernel has reported was not told to anybody, and it may not say it again by itself. */
+void slot_untold(struct talev_context *ev, int fd, uint32_t generation);
 /* Tells the kernel what has changed. -1: the errno of what it refused, which stays on the list. */
-int slots_flush(struct talev_context *ev);
+int slots_flush_changes(struct talev_context *ev);
+static inline int slots_flush(struct talev_context *ev)
+{
+	return ev->slots.change_count > 0 ? slots_flush_changes(ev) : 0;
+}
 void slots_close_all(struct talev_context *ev);
 /* The kernel knows nothing any more: everything has changed. */
 void slots_forget_kernel(struct talev_context *ev);
@@ -112,7 +136,10 @@ void slots_each(struct talev_context *ev, void (*fn)(struct source *src, void *p
 	void *private_data);
 /* What the always-ready slots would report, at most max, in turn. */
 int slots_always(struct talev_context *ev, struct backend_event *events, int max);
-bool slots_any_always(const struct talev_context *ev);
+static inline bool slots_any_always(const struct talev_context *ev)
+{
+	return !TAILQ_EMPTY(&ev->slots.always);
+}
 /* The program closed the descriptor under its watchers: report them by name, and close them. */
 void slot_closed(struct slot *slot);
 
@@ -145,10 +172,17 @@ void deadlines_close_all(struct talev_context *ev);
 void deadlines_destroy(struct talev_context *ev);
 static inline bool deadlines_any(const struct talev_context *ev)
 {
-	return (ev->timers[0].used | ev->timers[1].used | ev->timers[2].used) != 0;
+	return ev->timers_queued > 0;
 }
 void deadlines_each(struct talev_context *ev, void (*fn)(struct source *src, void *private_data),
 	void *private_data);
+
+/* Is there anything that goes before a descriptor, or may be? */
+static inline bool context_any_urgent(const struct talev_context *ev)
+{
+	return ev->immediate_count > 0 || ev->due_count > 0 || deadlines_any(ev) ||
+	       !TAILQ_EMPTY(&ev->hooks);
+}
 
 /* wake.c */
 void wake_close(struct talev_context *ev);
@@ -195,6 +229,5 @@ int source_list_below(void *ptr, struct life_list *list);
 void source_close_list(struct life_list *list, struct life_rec *grave);
 /* The same for src and what is below it; needs no memory. */
 void source_close_tree(struct source *src);
-extern const struct source_kind context_kind;
 
 #endif

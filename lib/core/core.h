@@ -35,6 +35,10 @@ talev_time_t core_now(struct talev_context *ev, enum talev_clock clock);
  * gone, or closes: the caller must not touch it any more, and returns. */
 bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now);
 
+/* One line to who listens to the context, or else to the log hook. Keeps errno. */
+void core_log(struct talev_context *ev, enum talev_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 void core_trace(struct talev_context *ev, enum talev_trace_point point, struct source *src);
 
 /* Around a call of the user's code about src that is no handler: src is pinned. pin: false if
@@ -66,7 +70,6 @@ void core_unpost(struct source *src);
 /* Deadlines. join before anything else; it reserves, so that arming cannot fail. -1: ENOMEM.
  * armed and due sources are out of the resting queue; disarm puts them back. */
 int core_timer_join(struct timer_source *ts);
-void core_timer_leave(struct timer_source *ts);
 void core_timer_arm(struct timer_source *ts, talev_time_t deadline);
 void core_timer_disarm(struct timer_source *ts);
 bool core_timer_armed(const struct timer_source *ts);
@@ -90,6 +93,8 @@ struct core_hook {
 	/* The loop is about to wait: from now on whoever brings work calls wake_post(). False: some
 	 * is there already. Optional: for who does not wake_post() always. */
 	bool (*sleep)(struct core_hook *hook);
+	/* The wait is over: work that comes from now on is seen without wake_post(). Optional. */
+	void (*awake)(struct core_hook *hook);
 	/* False as core_fire(). */
 	bool (*run)(struct talev_context *ev, struct core_hook *hook);
 	/* The context has new kernel objects of its own after a fork: core_wake_get() again.

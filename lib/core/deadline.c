@@ -13,13 +13,17 @@ static struct timerq *queue_of(struct timer_source *ts)
 
 int core_timer_join(struct timer_source *ts)
 {
-	return timerq_join(queue_of(ts));
+	struct timerq *q = queue_of(ts);
+
+	return q->slots != NULL ? 0 : timerq_join(q, core_now(ts->src.ev, ts->clock));
 }
 
-void core_timer_leave(struct timer_source *ts)
+static void dequeue(struct talev_context *ev, struct timer_source *ts)
 {
-	core_timer_disarm(ts);
-	timerq_leave(queue_of(ts));
+	if (timerq_queued(&ts->node)) {
+		timerq_remove(&ev->timers[ts->clock], &ts->node);
+		ev->timers_queued--;
+	}
 }
 
 bool core_timer_armed(const struct timer_source *ts)
@@ -29,21 +33,24 @@ bool core_timer_armed(const struct timer_source *ts)
 
 void core_timer_arm(struct timer_source *ts, talev_time_t deadline)
 {
-	source_unplace(&ts->src);
+	struct talev_context *ev = ts->src.ev;
+
+	if (!timerq_queued(&ts->node)) {
+		source_unplace(&ts->src);
+		ev->timers_queued++;
+	}
 	timerq_set(queue_of(ts), &ts->node, deadline);
-	context_changed(ts->src.ev);
+	context_changed(ev);
 }
 
 void core_timer_disarm(struct timer_source *ts)
 {
 	if (!core_timer_armed(ts))
 		return;
-	timerq_remove(queue_of(ts), &ts->node);
+	dequeue(ts->src.ev, ts);
 	source_unplace(&ts->src);
 	source_place(&ts->src, ts->src.ev, PLACE_RESTING);
 }
-
-_Static_assert(BASE_CLOCKS == 3, "deadlines_any() names them");
 
 void deadlines_read_clocks(struct talev_context *ev)
 {
@@ -66,9 +73,9 @@ void deadlines_collect(struct talev_context *ev)
 		struct timerq *q = &ev->timers[clock];
 		struct timerq_node *node;
 
-		while (ev->due_count < most && (node = timerq_first(q)) != NULL &&
-			node->deadline <= ev->turn_time[clock]) {
-			timerq_remove(q, node);
+		while (q->used > 0 && ev->due_count < most &&
+			(node = timerq_due(q, ev->turn_time[clock])) != NULL) {
+			dequeue(ev, timer_of(node));
 			source_place(&timer_of(node)->src, ev, PLACE_DUE);
 		}
 	}
@@ -76,11 +83,16 @@ void deadlines_collect(struct talev_context *ev)
 
 void deadlines_get(struct talev_context *ev, struct backend_deadlines *deadlines)
 {
-	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
-		struct timerq_node *node = timerq_first(&ev->timers[clock]);
-
-		deadlines->at[clock] = node != NULL ? node->deadline : TALEV_NEVER;
+	if (!deadlines_any(ev)) {
+		*deadlines = (struct backend_deadlines){
+			.at = {TALEV_NEVER, TALEV_NEVER, TALEV_NEVER},
+			.longest = ev->longest_wait,
+		};
+		return;
 	}
+	for (int clock = 0; clock < BASE_CLOCKS; clock++)
+		deadlines->at[clock] = timerq_bound(&ev->timers[clock]);
+	deadlines->longest = ev->longest_wait;
 }
 
 void deadlines_close_all(struct talev_context *ev)
@@ -88,16 +100,29 @@ void deadlines_close_all(struct talev_context *ev)
 	struct timerq_node *node;
 
 	for (int clock = 0; clock < BASE_CLOCKS; clock++)
-		while ((node = timerq_first(&ev->timers[clock])) != NULL)
+		while ((node = timerq_any(&ev->timers[clock])) != NULL)
 			source_close(&timer_of(node)->src, NULL);
+}
+
+struct visit {
+	void (*fn)(struct source *src, void *private_data);
+	void *private_data;
+};
+
+static void visit(struct timerq_node *node, void *arg)
+{
+	const struct visit *wanted = arg;
+
+	wanted->fn(&timer_of(node)->src, wanted->private_data);
 }
 
 void deadlines_each(struct talev_context *ev, void (*fn)(struct source *src, void *private_data),
 	void *private_data)
 {
+	struct visit wanted = {fn, private_data};
+
 	for (int clock = 0; clock < BASE_CLOCKS; clock++)
-		for (uint32_t i = 0; i < ev->timers[clock].used; i++)
-			fn(&timer_of(ev->timers[clock].heap[i].node)->src, private_data);
+		timerq_each(&ev->timers[clock], visit, &wanted);
 }
 
 void deadlines_destroy(struct talev_context *ev)

@@ -22,12 +22,13 @@ static void measure(struct source *src, talev_time_t spent)
 		src->time_longest = spent < UINT32_MAX ? (uint32_t)spent : UINT32_MAX;
 }
 
-static void report_slow(const struct source *src, const char *where, talev_time_t spent)
+static void report_slow(
+	struct talev_context *ev, const struct source *src, const char *where, talev_time_t spent)
 {
 	/* A name of its own went with the source. */
 	const char *name = src != NULL ? src->where : where;
 
-	base_log(TALEV_LOG_WARNING, "handler %s (%s) ran for %lld.%03lld ms",
+	core_log(ev, TALEV_LOG_WARNING, "handler %s (%s) ran for %lld.%03lld ms",
 		name != NULL ? name : "of a freed source",
 		name != NULL ? name + strlen(name) + 1 : "?", (long long)(spent / 1000000),
 		(long long)(spent / 1000 % 1000));
@@ -77,7 +78,7 @@ static void measure_call(
 	if (src != NULL && ev->timing)
 		measure(src, spent);
 	if (ev->slow > 0 && spent > ev->slow)
-		report_slow(src, where, spent);
+		report_slow(ev, src, where, spent);
 }
 
 bool core_call(struct source *src, void (*fn)(struct source *src))
@@ -103,7 +104,23 @@ bool core_call(struct source *src, void (*fn)(struct source *src))
 	return unpin(&made);
 }
 
-bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now)
+/* Another thread has cancelled it, and its message is on the way. What is called now may free the
+ * context. */
+static bool not_fired(struct life *life, struct source *src)
+{
+	struct talev_context *ev = life->ev;
+	bool there;
+
+	life_ref(life);
+	source_close(src, NULL);
+	there = life->ev != NULL && !ev->closing;
+	life_unref(life);
+	return there;
+}
+
+/* core_fire() of a context whose handlers are traced or measured. */
+__attribute__((noinline)) static bool fire_observed(
+	struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now)
 {
 	struct life *life = ev->life;
 	struct life_frame frame;
@@ -112,28 +129,15 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 	talev_time_t started = clocked ? core_now(ev, TALEV_CLOCK_MONOTONIC) : 0;
 	bool there;
 
-	if (!life_enter(&frame, life, &src->life)) {
-		/* Another thread has cancelled it, and its message is on the way. What is called
-		 * now may free the context. */
-		life_ref(life);
-		source_close(src, NULL);
-		there = life->ev != NULL && !ev->closing;
-		life_unref(life);
-		return there;
-	}
+	if (!life_enter(&frame, life, &src->life))
+		return not_fired(life, src);
 	core_trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
 	src->calls++;
 	ev->handlers++;
 	src->kind->fire(src, flags, now);
 	there = frame.object != NULL;
-	if (clocked && life->ev != NULL) {
-		talev_time_t spent = core_now(ev, TALEV_CLOCK_MONOTONIC) - started;
-
-		if (there && ev->timing)
-			measure(src, spent);
-		if (ev->slow > 0 && spent > ev->slow)
-			report_slow(there ? src : NULL, where, spent);
-	}
+	if (clocked && life->ev != NULL)
+		measure_call(ev, there ? src : NULL, where, started);
 	life_leave(&frame);
 	if (there && src->life.state == TALEV_LIVE && src->kind->fired != NULL)
 		there = src->kind->fired(src);
@@ -144,14 +148,59 @@ bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, tal
 	return life->ev != NULL && !ev->closing;
 }
 
+/* Every handler comes through here: what hardly any context asks for is asked for in one place. */
+static inline bool fire_source(
+	struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now)
+{
+	const struct source_kind *kind = src->kind;
+	struct life *life = ev->life;
+	struct life_frame frame;
+
+	if (ev->observed)
+		return fire_observed(ev, src, flags, now);
+	if (!life_enter(&frame, life, &src->life))
+		return not_fired(life, src);
+	src->calls++;
+	ev->handlers++;
+	kind->fire(src, flags, now);
+	life_leave(&frame);
+	if (kind->fired != NULL && frame.object != NULL && src->life.state == TALEV_LIVE)
+		kind->fired(src);
+	if (life->ready_count > 0)
+		life_settle(life);
+	return life->ev != NULL && !ev->closing;
+}
+
+bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now)
+{
+	return fire_source(ev, src, flags, now);
+}
+
+static inline void immediate_insert(struct talev_context *ev, struct source *src)
+{
+	src->place = PLACE_IMMEDIATE;
+	TAILQ_INSERT_TAIL(&ev->immediates, src, link);
+	ev->immediate_count++;
+}
+
+static inline void immediate_remove(struct talev_context *ev, struct source *src)
+{
+	src->place = PLACE_NONE;
+	TAILQ_REMOVE(&ev->immediates, src, link);
+	ev->immediate_count--;
+}
+
 void core_immediate_queue(struct source *src, struct talev_context *ev)
 {
 	(void)owner_check(ev, src);
 	if (src->ev != NULL)
 		source_unplace(src);
 	src->ev = ev;
-	source_place(src, ev, src->enabled ? PLACE_IMMEDIATE : PLACE_HELD);
-	core_trace(ev, TALEV_TRACE_ATTACH, src);
+	if (src->enabled)
+		immediate_insert(ev, src);
+	else
+		source_place(src, ev, PLACE_HELD);
+	trace(ev, TALEV_TRACE_ATTACH, src);
 	context_changed(ev);
 }
 
@@ -173,8 +222,11 @@ void core_immediate_unqueue(struct source *src)
 	if (src->place != PLACE_IMMEDIATE && src->place != PLACE_HELD)
 		return;
 	if (src->life.state == TALEV_LIVE)
-		core_trace(ev, TALEV_TRACE_DETACH, src);
-	source_unplace(src);
+		trace(ev, TALEV_TRACE_DETACH, src);
+	if (src->place == PLACE_IMMEDIATE)
+		immediate_remove(ev, src);
+	else
+		source_unplace(src);
 	if (src->life.rec != NULL) {
 		/* Its finalizer needs a loop to run in. */
 		source_place(src, ev, PLACE_RESTING);
@@ -210,10 +262,13 @@ void core_hook_add(struct talev_context *ev, struct core_hook *hook)
 	TAILQ_FOREACH (other, &ev->hooks, link) {
 		if (hook->rank < other->rank) {
 			TAILQ_INSERT_BEFORE(other, hook, link);
-			return;
+			break;
 		}
 	}
-	TAILQ_INSERT_TAIL(&ev->hooks, hook, link);
+	if (other == NULL)
+		TAILQ_INSERT_TAIL(&ev->hooks, hook, link);
+	/* Somebody else's loop may be waiting for us. */
+	context_changed(ev);
 }
 
 void core_hook_remove(struct talev_context *ev, struct core_hook *hook)
@@ -238,7 +293,7 @@ static bool hook_pending(struct core_hook *hook)
 				   : atomic_load_explicit(hook->pending, memory_order_relaxed);
 }
 
-bool dispatch_hooks_pending(struct talev_context *ev)
+bool dispatch_hooks_pending(const struct talev_context *ev)
 {
 	struct core_hook *hook;
 
@@ -269,6 +324,15 @@ bool dispatch_hooks_sleep(struct talev_context *ev)
 	return may;
 }
 
+void dispatch_hooks_awake(struct talev_context *ev)
+{
+	struct core_hook *hook;
+
+	TAILQ_FOREACH (hook, &ev->hooks, link)
+		if (hook->awake != NULL)
+			hook->awake(hook);
+}
+
 /* One hook that fires a call: run() may remove it, and others. */
 static enum unit run_hook(struct talev_context *ev)
 {
@@ -291,7 +355,7 @@ static enum unit run_hook(struct talev_context *ev)
 
 static enum unit fire(struct talev_context *ev, struct source *src, talev_time_t now)
 {
-	return core_fire(ev, src, 0, now) ? UNIT_DONE : UNIT_GONE;
+	return fire_source(ev, src, 0, now) ? UNIT_DONE : UNIT_GONE;
 }
 
 static enum unit run_immediate(struct talev_context *ev)
@@ -325,15 +389,20 @@ static enum unit run_timer(struct talev_context *ev)
 	return fire(ev, src, ev->turn_time[clock]);
 }
 
-enum unit dispatch_one(struct talev_context *ev, bool immediates, bool timers)
+static inline enum unit one(struct talev_context *ev, bool immediates, bool timers)
 {
-	enum unit unit = run_hook(ev);
+	enum unit unit = TAILQ_EMPTY(&ev->hooks) ? UNIT_NONE : run_hook(ev);
 
 	if (unit == UNIT_NONE && immediates)
 		unit = run_immediate(ev);
 	if (unit == UNIT_NONE && timers)
 		unit = run_timer(ev);
 	return unit;
+}
+
+enum unit dispatch_one(struct talev_context *ev, bool immediates, bool timers)
+{
+	return one(ev, immediates, timers);
 }
 
 enum unit dispatch_once(struct talev_context *ev)
@@ -371,7 +440,7 @@ enum unit dispatch_urgent(struct talev_context *ev)
 	enum unit unit;
 
 	do {
-		unit = dispatch_one(ev, ev->strict || ev->immediate_streak < ev->immediate_budget,
+		unit = one(ev, ev->strict || ev->immediate_streak < ev->immediate_budget,
 			ev->strict || ev->timer_streak < ev->timer_budget);
 	} while (unit == UNIT_DONE && !ev->break_pending);
 	return unit;

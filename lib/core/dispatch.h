@@ -12,12 +12,18 @@ enum unit {
 	UNIT_GONE, /* and the context is gone or going: do not touch it */
 };
 
-bool dispatch_hooks_pending(struct talev_context *ev);
+bool dispatch_hooks_pending(const struct talev_context *ev);
 /* Has a message arrived that is not yet in any queue? */
 bool dispatch_hooks_feeding(const struct talev_context *ev);
 /* The loop is about to sleep: whoever brings work from now on has to wake it. False: it is there.
  */
 bool dispatch_hooks_sleep(struct talev_context *ev);
+/* Looks about for a while, ev->spin at most. True: instead of a wait; *n is what that would return,
+ * with its errno. */
+bool spin(struct talev_context *ev, const struct backend_deadlines *deadlines,
+	struct backend_event *events, int max, int *n);
+/* It has been waiting. */
+void dispatch_hooks_awake(struct talev_context *ev);
 
 /* The first there is of: all that hooks have, one immediate, one due timer. */
 enum unit dispatch_one(struct talev_context *ev, bool immediates, bool timers);

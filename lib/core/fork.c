@@ -111,10 +111,10 @@ void context_changed_embedded(struct talev_context *ev)
 		ev->fork_generation != base_fork_generation())
 		return;
 	if (slots_flush(ev) != 0)
-		base_log(TALEV_LOG_ERROR, "a change of interest was refused: error %d", errno);
+		core_log(ev, TALEV_LOG_ERROR, "a change of interest was refused: error %d", errno);
 	deadlines_get(ev, &deadlines);
 	if (ev->backend->ops->set_alarm(ev->backend, &deadlines) != 0)
-		base_log(TALEV_LOG_ERROR, "the alarm of an embedded context: error %d", errno);
+		core_log(ev, TALEV_LOG_ERROR, "the alarm of an embedded context: error %d", errno);
 	if (ev->immediate_count > 0 || ev->due_count > 0 || ev->life->ready_count > 0 ||
 		slots_any_always(ev) || !dispatch_hooks_sleep(ev))
 		wake_post(ev->wake);

@@ -22,11 +22,16 @@ struct loop_call {
 	void *finished_private;
 };
 
-bool talev_have_events(const struct talev_context *ev)
+static inline bool have_events(const struct talev_context *ev)
 {
 	return ev->slots.active > 0 || ev->immediate_count > 0 || ev->due_count > 0 ||
 	       deadlines_any(ev) || ev->holds > 0 || ev->life->ready_count > 0 ||
 	       dispatch_hooks_feeding(ev);
+}
+
+bool talev_have_events(const struct talev_context *ev)
+{
+	return have_events(ev);
 }
 
 /* A context that was finalized has nothing left to do but that. */
@@ -52,7 +57,7 @@ static int enter(struct loop_call *call, struct talev_context *ev, const char *l
 	if (!owner_check(ev, &ev->src))
 		return -1;
 	if (ev->level > 0 && !ev->nesting) {
-		base_log(TALEV_LOG_INFO, "nested loop at %s refused", location);
+		core_log(ev, TALEV_LOG_INFO, "nested loop at %s refused", location);
 		errno = ELOOP;
 		return -1;
 	}
@@ -121,6 +126,11 @@ static enum turn finalizers(struct life *life)
 	return life->ev == NULL ? TURN_GONE : TURN_WORKED;
 }
 
+static bool limited(const struct talev_context *ev)
+{
+	return ev->longest_wait != 0;
+}
+
 /* Waits, and runs one handler: a descriptor's, or what the wait brought before it. */
 static enum turn wait_once(struct talev_context *ev, bool block)
 {
@@ -147,9 +157,9 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 			return turn_of(unit);
 		if (ev->life->ready_count > 0)
 			return finalizers(ev->life);
-		if (!block)
+		if (!block || limited(ev))
 			return TURN_IDLE;
-		if (!talev_have_events(ev)) {
+		if (!have_events(ev)) {
 			errno = ENOENT;
 			return TURN_FAILED;
 		}
@@ -182,7 +192,7 @@ static enum turn once(struct talev_context *ev, bool block)
 	if (life->ready_count > 0)
 		return finalizers(life);
 	dispatch_rested(ev);
-	if (!talev_have_events(ev))
+	if (!limited(ev) && !have_events(ev))
 		return nothing_left(ev);
 	if (ev->immediate_count > 0 || ev->due_count > 0) {
 		/* They have had their share, and go on if no descriptor wants its own. */
@@ -196,8 +206,11 @@ static bool may_sleep(struct talev_context *ev)
 {
 	struct backend_deadlines deadlines;
 
-	if (ev->immediate_count > 0 || ev->due_count > 0 || ev->life->ready_count > 0 ||
-		dispatch_hooks_pending(ev))
+	if (ev->life->ready_count > 0)
+		return false;
+	if (!context_any_urgent(ev))
+		return true;
+	if (ev->immediate_count > 0 || ev->due_count > 0 || dispatch_hooks_pending(ev))
 		return false;
 	if (!deadlines_any(ev))
 		return true;
@@ -209,6 +222,14 @@ static bool may_sleep(struct talev_context *ev)
 	return true;
 }
 
+/* Reports that come to nobody: what is still ready is reported again. */
+static enum turn leave_rest(struct talev_context *ev, const struct backend_event *events, int n)
+{
+	for (int i = 0; i < n; i++)
+		slot_untold(ev, events[i].fd, events[i].generation);
+	return TURN_WORKED;
+}
+
 static enum turn dispatch_batch(struct loop_call *call, const struct backend_event *events, int n)
 {
 	struct talev_context *ev = call->ev;
@@ -218,16 +239,19 @@ static enum turn dispatch_batch(struct loop_call *call, const struct backend_eve
 	for (int i = 0; i < n; i++) {
 		bool fired;
 
-		dispatch_earn(ev);
-		if (dispatch_urgent(ev) == UNIT_GONE)
-			return TURN_GONE;
+		if (context_any_urgent(ev)) {
+			dispatch_earn(ev);
+			if (dispatch_urgent(ev) == UNIT_GONE)
+				return TURN_GONE;
+		}
 		/* If a nested loop has waited, what this wait reported is old news. */
-		if (stopped(call) || ev->waits != waits)
-			return TURN_WORKED;
+		if (ev->handlers != handlers && (stopped(call) || ev->waits != waits))
+			return call->life->ev == NULL ? TURN_GONE
+						      : leave_rest(ev, &events[i], n - i);
 		if (!ready_dispatch(ev, &events[i], ev->handlers == handlers, &fired))
 			return TURN_GONE;
 		if (ev->break_pending)
-			return TURN_WORKED;
+			return leave_rest(ev, &events[i + 1], n - i - 1);
 		if (i % 16 == 15)
 			deadlines_new_time(ev);
 	}
@@ -241,13 +265,22 @@ static enum turn batch(struct loop_call *call)
 	struct backend_event events[BATCH];
 	int n;
 
-	if (life_run(call->life) > 0 && (call->life->ev == NULL || ev->closing))
-		return TURN_GONE;
-	deadlines_new_time(ev);
-	dispatch_begin_turn(ev);
-	if (dispatch_urgent(ev) == UNIT_GONE)
-		return TURN_GONE;
-	if (stopped(call) || !talev_have_events(ev))
+	if (call->life->ready_count > 0) {
+		life_run(call->life);
+		if (call->life->ev == NULL || ev->closing)
+			return TURN_GONE;
+		if (stopped(call))
+			return TURN_WORKED;
+	}
+	if (context_any_urgent(ev)) {
+		deadlines_new_time(ev);
+		dispatch_begin_turn(ev);
+		if (dispatch_urgent(ev) == UNIT_GONE)
+			return TURN_GONE;
+		if (stopped(call))
+			return TURN_WORKED;
+	}
+	if (!have_events(ev))
 		return TURN_WORKED;
 	/* A backend with its own time reports one at a time, each looked at afresh. */
 	n = ready_wait(ev, may_sleep(ev), events, ev->backend->ops->now != NULL ? 1 : BATCH);
@@ -264,6 +297,8 @@ static enum turn traced(struct loop_call *call, bool block, bool many)
 	int error;
 
 	ev->turns++;
+	if (!ev->observed)
+		return many ? batch(call) : once(ev, block);
 	core_trace(ev, TALEV_TRACE_BEFORE_TURN, NULL);
 	turn = many ? batch(call) : once(ev, block);
 	error = errno;
@@ -273,13 +308,15 @@ static enum turn traced(struct loop_call *call, bool block, bool many)
 	return turn;
 }
 
-static int run_once(struct talev_context *ev, bool block, const char *location)
+static int run_once(
+	struct talev_context *ev, bool block, talev_time_t longest, const char *location)
 {
 	struct loop_call call;
 	enum turn turn = TURN_WORKED;
 
 	if (enter(&call, ev, location) != 0)
 		return -1;
+	ev->longest_wait = longest;
 	if (!take_break(&call))
 		turn = traced(&call, block, false);
 	if (turn == TURN_IDLE) {
@@ -291,12 +328,17 @@ static int run_once(struct talev_context *ev, bool block, const char *location)
 
 int _talev_loop_once(struct talev_context *ev, const char *location)
 {
-	return run_once(ev, true, location);
+	return run_once(ev, true, 0, location);
 }
 
 int _talev_loop_nowait(struct talev_context *ev, const char *location)
 {
-	return run_once(ev, false, location);
+	return run_once(ev, false, 0, location);
+}
+
+int _talev_loop_timed(struct talev_context *ev, talev_time_t longest, const char *location)
+{
+	return run_once(ev, longest > 0, longest > 0 ? longest : 0, location);
 }
 
 int _talev_loop_wait(struct talev_context *ev, const char *location)
@@ -306,7 +348,8 @@ int _talev_loop_wait(struct talev_context *ev, const char *location)
 
 	if (enter(&call, ev, location) != 0)
 		return -1;
-	while (turn == TURN_WORKED && !ev->break_pending && talev_have_events(ev))
+	ev->longest_wait = 0;
+	while (turn == TURN_WORKED && !ev->break_pending && have_events(ev))
 		turn = traced(&call, true, true);
 	return leave(&call, turn);
 }
@@ -319,10 +362,11 @@ int _talev_loop_until(struct talev_context *ev, bool (*finished)(void *private_d
 
 	if (enter(&call, ev, location) != 0)
 		return -1;
+	ev->longest_wait = 0;
 	call.finished = finished;
 	call.finished_private = private_data;
 	while (turn == TURN_WORKED && !stopped(&call)) {
-		if (!talev_have_events(ev)) {
+		if (!have_events(ev)) {
 			errno = ENOENT;
 			turn = TURN_FAILED;
 			break;
@@ -330,6 +374,11 @@ int _talev_loop_until(struct talev_context *ev, bool (*finished)(void *private_d
 		turn = traced(&call, true, true);
 	}
 	return leave(&call, turn);
+}
+
+bool talev_loop_has_arrivals(const struct talev_context *ev)
+{
+	return dispatch_hooks_pending(ev);
 }
 
 void talev_loop_break(struct talev_context *ev)

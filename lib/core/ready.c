@@ -6,21 +6,19 @@
 #include <fcntl.h>
 #include <poll.h>
 
-#define BITS (TALEV_FD_READ | TALEV_FD_WRITE | TALEV_FD_ERROR | TALEV_FD_HUP)
-
 /* What a watcher that asked for flags is told. Who reads or writes meets an error or a hang-up by
  * doing so. Who asked for nothing that matches is told what it asked for all the same: the kernel
  * reports errors unasked, and a report that nobody takes comes back for ever. */
 static uint32_t match(uint32_t flags, uint32_t events)
 {
-	uint32_t bits = events & BITS;
+	uint32_t bits = events & BACKEND_EVENTS;
 	uint32_t told;
 
 	if ((events & (TALEV_FD_ERROR | BACKEND_HANGUP)) != 0)
 		bits |= TALEV_FD_READ | TALEV_FD_WRITE;
 	told = bits & flags;
 	if (told == 0 && (events & (TALEV_FD_ERROR | BACKEND_HANGUP)) != 0)
-		told = flags;
+		told = flags & BACKEND_EVENTS;
 	return told;
 }
 
@@ -85,14 +83,19 @@ bool ready_dispatch(
 	uint32_t told;
 
 	*fired = false;
-	if (slot == NULL)
+	if (slot == NULL) {
+		/* An earlier handler may have freed it. If none has, it comes again. */
+		ev->suspect = true;
 		return true;
+	}
 	/* An earlier handler of this batch may have used up what the kernel reported. */
 	if (!fresh && !slot->is_always && ev->backend->ops->now == NULL && may_block(slot))
 		events = look(slot, events);
 	fs = pick(slot, events, &told);
-	if (fs == NULL)
+	if (fs == NULL) {
+		slot_untold(ev, event->fd, event->generation);
 		return true;
+	}
 	if (TAILQ_NEXT(&fs->src, link) != NULL) {
 		TAILQ_REMOVE(&slot->watchers, &fs->src, link);
 		TAILQ_INSERT_TAIL(&slot->watchers, &fs->src, link);
@@ -107,7 +110,7 @@ static void stray(struct talev_context *ev, int fd)
 {
 	if (ev->backend->ops->rebuild == NULL)
 		return;
-	base_log(TALEV_LOG_WARNING,
+	core_log(ev, TALEV_LOG_WARNING,
 		"descriptor %d was closed while a duplicate of it was open, and still reports", fd);
 	if (ev->backend->ops->rebuild(ev->backend) == 0)
 		slots_forget_kernel(ev);
@@ -118,8 +121,17 @@ static int sift(struct talev_context *ev, struct backend_event *events, int n)
 {
 	int kept = 0;
 	int lost = -1;
-	bool plain = true;
+	bool plain = !ev->suspect;
 
+	if (plain && ev->slots.internals == 0) {
+		for (int i = 0; i < n; i++)
+			if ((events[i].events & BACKEND_CLOSED) != 0)
+				plain = false;
+		if (plain)
+			return n;
+	}
+	plain = true;
+	ev->suspect = false;
 	for (int i = 0; i < n; i++) {
 		struct slot *slot = find(ev, &events[i]);
 
@@ -157,11 +169,16 @@ static int wait_kernel(struct talev_context *ev, bool block, struct backend_even
 	int error;
 
 	deadlines_get(ev, &deadlines);
-	block = block && dispatch_hooks_sleep(ev);
 	ev->waits++;
+	if (!ev->observed && ev->spin == 0 && TAILQ_EMPTY(&ev->hooks))
+		return ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);
 	core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
-	n = ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);
+	if (!block || ev->spin == 0 || !spin(ev, &deadlines, events, max, &n)) {
+		block = block && dispatch_hooks_sleep(ev);
+		n = ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);
+	}
 	error = errno;
+	dispatch_hooks_awake(ev);
 	core_trace(ev, TALEV_TRACE_AFTER_WAIT, NULL);
 	errno = error;
 	return n;

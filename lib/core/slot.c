@@ -57,7 +57,8 @@ static struct fd_source *watcher_of(struct source *src)
 
 static void count_watcher(struct talev_context *ev, struct fd_source *fs)
 {
-	bool waits = fs->slot != NULL && fs->src.enabled && fs->flags != 0 && !fs->internal;
+	bool waits = fs->slot != NULL && fs->src.enabled && (fs->flags & BACKEND_EVENTS) != 0 &&
+		     !fs->internal;
 
 	if (waits != fs->counted) {
 		fs->counted = waits;
@@ -69,10 +70,17 @@ static uint32_t wanted(const struct slot *slot)
 {
 	struct source *src;
 	uint32_t events = 0;
+	int watchers = 0;
 
-	TAILQ_FOREACH (src, &slot->watchers, link)
-		if (src->enabled)
+	TAILQ_FOREACH (src, &slot->watchers, link) {
+		if (src->enabled) {
 			events |= watcher_of(src)->flags;
+			watchers++;
+		}
+	}
+	/* Several are told one after the other, which takes a kernel that says it again. */
+	if (watchers > 1 || events == TALEV_FD_EDGE)
+		events &= ~(uint32_t)TALEV_FD_EDGE;
 	return events;
 }
 
@@ -113,6 +121,9 @@ static int sync_slot(struct talev_context *ev, struct slot *slot, unsigned hints
 	int ret;
 
 	change_done(ev, slot);
+	if (slot->rearm)
+		hints |= BACKEND_VERIFY;
+	slot->rearm = false;
 	if (slot->is_always && want != 0 && hints == 0)
 		return 0;
 	set_always(ev, slot, false);
@@ -144,8 +155,9 @@ static int sync_slot(struct talev_context *ev, struct slot *slot, unsigned hints
 
 static void report_closed(const struct slot *slot, const struct source *src)
 {
-	base_log(TALEV_LOG_WARNING, "descriptor %d was closed before its watcher %s (%s) was freed",
-		slot->fd, src->where, source_location(src));
+	core_log(src->ev, TALEV_LOG_WARNING,
+		"descriptor %d was closed before its watcher %s (%s) was freed", slot->fd,
+		src->where, source_location(src));
 }
 
 /* The program closed the descriptor under its watchers, except for the one that is new. */
@@ -168,6 +180,8 @@ static void close_watchers(struct slot *slot, const struct fd_source *except)
 static void detach(struct talev_context *ev, struct fd_source *fs)
 {
 	TAILQ_REMOVE(&fs->slot->watchers, &fs->src, link);
+	if (fs->internal)
+		ev->slots.internals--;
 	fs->src.place = PLACE_NONE;
 	fs->slot = NULL;
 	count_watcher(ev, fs);
@@ -215,6 +229,8 @@ int core_fd_attach(struct fd_source *fs)
 	fs->slot = slot;
 	fs->src.place = PLACE_SLOT;
 	TAILQ_INSERT_TAIL(&slot->watchers, &fs->src, link);
+	if (fs->internal)
+		ev->slots.internals++;
 	count_watcher(ev, fs);
 	if (tell_new(ev, slot, fs) == 0)
 		return 0;
@@ -262,6 +278,10 @@ void core_fd_changed(struct fd_source *fs)
 {
 	struct talev_context *ev = fs->src.ev;
 
+	/* Noted already, and it goes on keeping the loop running. */
+	if (fs->slot->changed && fs->counted && (fs->flags & BACKEND_EVENTS) != 0 &&
+		fs->src.enabled && !ev->embedded)
+		return;
 	count_watcher(ev, fs);
 	if (wanted(fs->slot) != fs->slot->kernel || fs->slot->is_always) {
 		note_change(ev, fs->slot);
@@ -269,7 +289,18 @@ void core_fd_changed(struct fd_source *fs)
 	}
 }
 
-int slots_flush(struct talev_context *ev)
+void slot_untold(struct talev_context *ev, int fd, uint32_t generation)
+{
+	struct slot *slot = slot_get(ev, fd);
+
+	if (slot == NULL || slot->generation != generation || (slot->kernel & TALEV_FD_EDGE) == 0)
+		return;
+	slot->rearm = true;
+	note_change(ev, slot);
+	context_changed(ev);
+}
+
+int slots_flush_changes(struct talev_context *ev)
 {
 	size_t todo = ev->slots.change_count;
 	struct slot *slot;
@@ -351,11 +382,6 @@ void slots_destroy(struct talev_context *ev)
 	for (unsigned page = 0; page < ev->slots.page_count; page++)
 		free(ev->slots.pages[page]);
 	free(ev->slots.pages);
-}
-
-bool slots_any_always(const struct talev_context *ev)
-{
-	return !TAILQ_EMPTY(&ev->slots.always);
 }
 
 int slots_always(struct talev_context *ev, struct backend_event *events, int max)

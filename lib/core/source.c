@@ -61,7 +61,7 @@ struct source *source_from_public(const void *ptr)
 	return src;
 }
 
-static struct source_queue *queue_of(struct talev_context *ev, enum source_place place)
+static inline struct source_queue *queue_of(struct talev_context *ev, enum source_place place)
 {
 	switch (place) {
 	case PLACE_RESTING:
@@ -147,7 +147,7 @@ void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 	return src;
 }
 
-int source_check(const struct source *src)
+int source_refused(const struct source *src)
 {
 	if (src->life.state == TALEV_LIVE && src->ev != NULL)
 		return owner_check(src->ev, src) ? 0 : -1;

@@ -94,8 +94,17 @@ struct fd_source {
 void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 	const struct source_kind *kind, void *private_data, const char *where);
 
-/* -1 with ESTALE unless src is live and in a context. */
-int source_check(const struct source *src);
+/* -1 with ESTALE unless src is live and in a context; with EINVAL, in development builds, in
+ * another thread than its loop's. */
+int source_refused(const struct source *src);
+static inline int source_check(const struct source *src)
+{
+#ifndef TALEV_OWNER_CHECKS
+	if (src->life.state == TALEV_LIVE && src->ev != NULL)
+		return 0;
+#endif
+	return source_refused(src);
+}
 
 /* Makes it inert; its finalizer goes to grave, or if that is NULL to the context's queue. Nothing
  * if it is not live. */

@@ -9,7 +9,7 @@
 #include "base/sys.h"
 #include <talev/fd.h>
 
-#define ALL_FLAGS (TALEV_FD_READ | TALEV_FD_WRITE | TALEV_FD_ERROR | TALEV_FD_HUP)
+#define ALL_FLAGS (BACKEND_EVENTS | TALEV_FD_EDGE)
 
 struct talev_fd {
 	struct fd_source fs;
@@ -54,7 +54,7 @@ static void fd_describe(const struct source *src, struct talev_source_info *info
 
 	info->fd = fde->fs.fd;
 	info->flags = fde->fs.flags;
-	info->armed = src->enabled && fde->fs.flags != 0;
+	info->armed = src->enabled && (fde->fs.flags & BACKEND_EVENTS) != 0;
 }
 
 static const struct source_kind fd_kind = {

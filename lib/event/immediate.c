@@ -29,7 +29,8 @@ static void withdraw(struct source *src)
 
 static void immediate_disarm(struct source *src)
 {
-	core_immediate_unqueue(src);
+	if (src->place != PLACE_NONE)
+		core_immediate_unqueue(src);
 	withdraw(src);
 }
 

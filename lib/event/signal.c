@@ -136,7 +136,7 @@ static void report_loss(struct watched *watched)
 	unsigned lost = atomic_exchange(&watched->sub.lost, 0);
 
 	if (lost > 0)
-		base_log(TALEV_LOG_ERROR,
+		core_log(watched->sub.box->ev, TALEV_LOG_ERROR,
 			"signal %d: siginfo of %u arrivals is lost, %u were waiting",
 			watched->sub.signum, lost, SIGRING_SIZE);
 }
@@ -154,9 +154,14 @@ static void unblock(const struct watched *watched)
 /* False: the context has gone. */
 static bool tell_box(struct talev_context *ev, struct sigbox *box)
 {
-	for (int signum = 1; signum < SIGNUM_LIMIT; signum++) {
+	uint64_t left = box->numbers;
+
+	while (left != 0) {
+		int signum = __builtin_ctzll(left) + 1;
 		struct watched *watched = (struct watched *)box->subs[signum];
 
+		left &= left - 1;
+		/* A handler may have freed its last watcher meanwhile. */
 		if (watched == NULL)
 			continue;
 		report_loss(watched);
@@ -190,6 +195,19 @@ static bool run_hook(struct talev_context *ev, struct core_hook *hook)
 	return there;
 }
 
+static bool go_to_sleep(struct core_hook *hook)
+{
+	struct sigbox *box = box_of(hook);
+
+	atomic_store(&box->asleep, true);
+	return !atomic_load(&box->pending);
+}
+
+static void wake_up(struct core_hook *hook)
+{
+	atomic_store_explicit(&box_of(hook)->asleep, false, memory_order_relaxed);
+}
+
 static void after_fork(struct talev_context *ev, struct core_hook *hook)
 {
 	(void)ev;
@@ -207,6 +225,8 @@ static struct sigbox *box_for(struct talev_context *ev)
 		return NULL;
 	box->hook.rank = CORE_HOOK_SIGNAL;
 	box->hook.run = run_hook;
+	box->hook.sleep = go_to_sleep;
+	box->hook.awake = wake_up;
 	box->hook.after_fork = after_fork;
 	core_hook_add(ev, &box->hook);
 	return box;
@@ -214,9 +234,8 @@ static struct sigbox *box_for(struct talev_context *ev)
 
 static void close_box_if_unused(struct sigbox *box)
 {
-	for (int signum = 1; signum < SIGNUM_LIMIT; signum++)
-		if (box->subs[signum] != NULL)
-			return;
+	if (box->numbers != 0)
+		return;
 	core_hook_remove(box->ev, &box->hook);
 	sigbox_close(box);
 }
@@ -238,6 +257,7 @@ static struct watched *watch(struct sigbox *box, int signum, int sa_flags)
 		return NULL;
 	}
 	box->subs[signum] = &watched->sub;
+	box->numbers |= UINT64_C(1) << (signum - 1);
 	return watched;
 }
 
@@ -248,6 +268,7 @@ static void unwatch_if_unused(struct watched *watched)
 	if (!TAILQ_EMPTY(&watched->watchers))
 		return;
 	box->subs[watched->sub.signum] = NULL;
+	box->numbers &= ~(UINT64_C(1) << (watched->sub.signum - 1));
 	sigtable_unsubscribe(&watched->sub);
 }
 

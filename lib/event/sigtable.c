@@ -60,8 +60,10 @@ static void arrive(struct sigsub *sub, const siginfo_t *info, void *ucontext)
 			hold_back(sub->signum, ucontext);
 	}
 	atomic_fetch_add(&sub->arrivals, 1);
+	/* The loop says that it sleeps, then looks at pending; this is the other way round. One of
+	 * the two sees the other. */
 	atomic_store(&box->pending, true);
-	if (box->generation == base_fork_generation())
+	if (atomic_load(&box->asleep) && box->generation == base_fork_generation())
 		wake_post(box->wake);
 }
 

@@ -28,7 +28,9 @@ struct sigbox {
 	struct talev_context *ev;
 	struct core_hook hook;
 	struct sigsub *subs[SIGNUM_LIMIT]; /* owner's */
+	uint64_t numbers;                  /* bit n - 1: subs[n] is there */
 	atomic_bool pending;
+	atomic_bool asleep; /* the loop waits, or is about to: it has to be woken */
 	struct core_wake *wake;
 	unsigned generation; /* of fork, when wake was made */
 	atomic_uint users;   /* the owner, and its subscriptions also when unsubscribed */

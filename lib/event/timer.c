@@ -16,8 +16,7 @@ struct talev_timer {
 	talev_time_t slack;
 	uint64_t missed;
 	unsigned depth; /* how many times its handler is on the stack, by nested loops */
-	bool joined;
-	bool keep; /* stopped inside its own handler: not freed after it */
+	bool keep;      /* stopped inside its own handler: not freed after it */
 };
 
 static struct talev_timer *timer_of(struct source *src)
@@ -56,11 +55,7 @@ static void timer_disarm(struct source *src)
 	struct talev_timer *te = timer_of(src);
 
 	te->deadline = TALEV_NEVER;
-	if (!te->joined)
-		return;
-	te->joined = false;
 	core_timer_disarm(&te->ts);
-	core_timer_leave(&te->ts);
 }
 
 /* The next tick is armed before the handler runs, so that what the handler asks for wins. */
@@ -152,7 +147,6 @@ static struct talev_timer *timer_create(struct talev_context *ev, TALLOC_CTX *me
 		errno = ENOMEM;
 		return NULL;
 	}
-	te->joined = true;
 	return te;
 }
 

@@ -15,6 +15,7 @@ static void put_flags_at(struct out *out, const char *key, uint16_t flags)
 		{TALEV_FD_WRITE, "\"write\""},
 		{TALEV_FD_ERROR, "\"error\""},
 		{TALEV_FD_HUP, "\"hup\""},
+		{TALEV_FD_EDGE, "\"edge\""},
 	};
 	const char *comma = "";
 

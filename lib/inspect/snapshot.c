@@ -74,7 +74,7 @@ static void take(struct source *src, void *private_data)
 	taking->failed = !take_source(taking->snap, src);
 }
 
-/* Core keeps deadlines in a heap, which is an order for nobody. */
+/* Core keeps deadlines in a wheel, which is an order for nobody. */
 static int compare_deadlines(const void *a, const void *b)
 {
 	talev_time_t x = ((const struct talev_source_info *)a)->deadline;

@@ -58,7 +58,7 @@ void req_drop_timer(struct talev_req *req)
 {
 	if (req_has(req, REQ_JOINED)) {
 		req_clear(req, REQ_JOINED);
-		core_timer_leave(&req->ts);
+		core_timer_disarm(&req->ts);
 	}
 }
 

@@ -141,13 +141,13 @@ struct jobq *forks_get(const char *name)
 	return q;
 }
 
-void forks_each(void (*fn)(struct jobq *q, void *private_data), void *private_data)
+void forks_each(bool open, void (*fn)(struct jobq *q, void *private_data), void *private_data)
 {
 	struct jobq *q;
 
 	pthread_mutex_lock(&lock);
 	TAILQ_FOREACH (q, &queues, all)
-		if (q->open)
+		if (q->open || !open)
 			fn(q, private_data);
 	pthread_mutex_unlock(&lock);
 }

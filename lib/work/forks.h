@@ -3,6 +3,8 @@
 #ifndef WORK_FORKS_H
 #define WORK_FORKS_H
 
+#include <stdbool.h>
+
 struct jobq;
 
 /* Changes in the child. Any thread. */
@@ -14,7 +16,7 @@ int forks_add(struct jobq *q);
 void forks_close(struct jobq *q);
 void forks_remove(struct jobq *q);
 struct jobq *forks_get(const char *name);
-/* Calls fn for all that are open, oldest first. fn may lock q, and not come here again. */
-void forks_each(void (*fn)(struct jobq *q, void *private_data), void *private_data);
+/* Calls fn for all, or all that are open, oldest first. fn may lock q, and not come here again. */
+void forks_each(bool open, void (*fn)(struct jobq *q, void *private_data), void *private_data);
 
 #endif

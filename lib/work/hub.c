@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One word holds what has been finished: NULL, a stack, or CLOSED. Whoever puts the first one on an
- * empty stack sends the hub's one post to the mailbox; whoever finds others there knows that
- * somebody does. The loop takes the stack only when it gets that post, so the post is never sent
- * while it is on its way.
+ * One word holds what has been finished:
+ *
+ *   NULL    nothing; the loop is awake and will look
+ *   ASLEEP  nothing; the loop waits, or is about to
+ *   CLOSED  for good
+ *   a stack of it, the last one first
+ *
+ * Whoever finds ASLEEP there sends the hub's one post to the mailbox, which wakes the loop. An
+ * awake loop looks when what it took before has been told, or has nothing else to do: so that what
+ * is finished is taken many at a time, and the word does not go from one processor to the other for
+ * each.
  *
  * Whoever may send the post must be sure that the hub is still there afterwards, although the loop
  * may have taken the outcome, and closed, meanwhile. So there is a token, a reference: it lies with
- * the empty stack, goes to whoever puts the first one there, with the post, and comes back before
- * the stack is taken.
+ * ASLEEP, goes to whoever takes that away, with the post, and comes back when the post arrives.
+ * While it is out the loop does not say that it sleeps: the post will wake it.
  */
 #include "work/hub.h"
 #include "work/forks.h"
@@ -23,17 +30,24 @@ struct hub {
 	struct mailbox *mb;
 	struct core_post post;
 	struct core_hook hook;
-	atomic_bool never;
 	/* Owner's. */
 	struct talev_context *ev; /* NULL once closed */
 	LIST_HEAD(, outcome) expected;
 	size_t expected_count;
 	unsigned generation;   /* of fork(2) */
 	struct outcome *first; /* taken, not yet delivered, oldest first */
+	unsigned skip;         /* handlers until it is looked at */
+	bool asleep;           /* has said so, and has not found otherwise */
+	bool token_out;        /* somebody has found ASLEEP, and the post is on its way */
 };
 
+static struct outcome asleep_mark;
 static struct outcome closed_mark;
+#define ASLEEP (&asleep_mark)
 #define CLOSED (&closed_mark)
+
+/* So many handlers may run, at most, before the loop looks again. */
+#define MOST_SKIPPED 256
 
 static struct hub *hub_of(struct core_hook *hook)
 {
@@ -79,10 +93,10 @@ void hub_send(struct outcome *outcome)
 			hub_unref(hub, 1);
 			return;
 		}
-		outcome->next = found;
+		outcome->next = found == ASLEEP ? NULL : found;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&hub->word, &found, outcome, memory_order_acq_rel, memory_order_acquire));
-	if (found == NULL && mailbox_send(hub->mb, &hub->post) != 0)
+	if (found == ASLEEP && mailbox_send(hub->mb, &hub->post) != 0)
 		hub_unref(hub, 1);
 }
 
@@ -93,6 +107,11 @@ static void collect(struct hub *hub, struct outcome *word)
 	struct outcome **last = &hub->first;
 	struct outcome *oldest = NULL;
 
+	if (hub->asleep && outcome != ASLEEP)
+		hub->token_out = true;
+	hub->asleep = false;
+	if (outcome == ASLEEP)
+		return;
 	while (outcome != NULL) {
 		struct outcome *before = outcome->next;
 
@@ -114,11 +133,38 @@ static struct outcome *take(struct hub *hub)
 	return outcome;
 }
 
-/* What is delivered may free trees of the user's, and with them the context. */
-static void deliver(struct talev_context *ev, struct core_post *post)
+static bool ready(struct core_hook *hook)
 {
-	struct hub *hub = hub_of_post(post);
+	struct hub *hub = hub_of(hook);
+	struct outcome *word;
+
+	if (hub->skip > 0) {
+		hub->skip--;
+		return false;
+	}
+	word = atomic_load_explicit(&hub->word, memory_order_relaxed);
+	return word != NULL && word != ASLEEP;
+}
+
+static bool go_to_sleep(struct core_hook *hook)
+{
+	struct hub *hub = hub_of(hook);
+	struct outcome *word = atomic_load_explicit(&hub->word, memory_order_relaxed);
+
+	hub->skip = 0;
+	if (word == NULL && !hub->token_out)
+		hub->asleep = atomic_compare_exchange_strong_explicit(
+			&hub->word, &word, ASLEEP, memory_order_acq_rel, memory_order_relaxed);
+	return word == NULL || word == ASLEEP;
+}
+
+/* What is delivered may free trees of the user's, and with them the context. */
+static bool run(struct talev_context *ev, struct core_hook *hook)
+{
+	struct hub *hub = hub_of(hook);
 	struct outcome *outcome;
+	unsigned delivered = 0;
+	bool open;
 
 	(void)ev;
 	atomic_fetch_add_explicit(&hub->refs, 1, memory_order_relaxed);
@@ -126,8 +172,23 @@ static void deliver(struct talev_context *ev, struct core_post *post)
 	while (hub->ev != NULL && (outcome = take(hub)) != NULL) {
 		unexpect(outcome);
 		outcome->ops->deliver(outcome);
+		delivered++;
 	}
+	hub->skip = delivered < MOST_SKIPPED ? delivered : MOST_SKIPPED;
+	open = hub->ev != NULL;
 	hub_unref(hub, 1);
+	return open;
+}
+
+/* The loop is awake, and looks. */
+static void deliver(struct talev_context *ev, struct core_post *post)
+{
+	struct hub *hub = hub_of_post(post);
+
+	(void)ev;
+	hub->asleep = false;
+	hub->token_out = false;
+	hub->skip = 0;
 }
 
 static void drop(struct talev_context *ev, struct core_post *post)
@@ -137,14 +198,6 @@ static void drop(struct talev_context *ev, struct core_post *post)
 }
 
 static const struct core_post_ops post_ops = {.deliver = deliver, .drop = drop};
-
-/* It is never pending: all comes by the mailbox. */
-static bool run(struct talev_context *ev, struct core_hook *hook)
-{
-	(void)ev;
-	(void)hook;
-	return true;
-}
 
 /* The threads that were to finish it are not there. One of them may have had the post in its hands:
  * it is taken back, from wherever it may be. */
@@ -158,6 +211,8 @@ static void lose_to_fork(struct hub *hub)
 	mailbox_withdraw(hub->mb, &hub->post);
 	(void)atomic_exchange_explicit(&hub->word, NULL, memory_order_acq_rel);
 	hub->first = NULL;
+	hub->asleep = false;
+	hub->token_out = false;
 	while ((outcome = LIST_FIRST(&hub->expected)) != NULL) {
 		unexpect(outcome);
 		outcome->ops->forked(outcome);
@@ -181,15 +236,9 @@ static void close_hub(struct talev_context *ev, struct core_hook *hook)
 	lose_to_fork(hub);
 	hub->ev = NULL;
 	atomic_fetch_add_explicit(&hub->refs, hub->expected_count, memory_order_relaxed);
-	if (atomic_load_explicit(&hub->word, memory_order_acquire) == NULL) {
-		struct outcome *none = NULL;
-
-		if (atomic_compare_exchange_strong_explicit(
-			    &hub->word, &none, CLOSED, memory_order_acq_rel, memory_order_acquire))
-			last++; /* and the token, which lay there */
-	}
-	if (last == 1)
-		collect(hub, CLOSED);
+	collect(hub, CLOSED);
+	if (!hub->token_out)
+		last++; /* and the token */
 	while ((outcome = take(hub)) != NULL) {
 		outcome->ops->lost(outcome);
 		hub_unref(hub, 1);
@@ -212,14 +261,15 @@ static struct hub *hub_create(struct talev_context *ev)
 	}
 	atomic_init(&hub->word, NULL);
 	atomic_init(&hub->refs, 2);
-	atomic_init(&hub->never, false);
 	hub->post.ops = &post_ops;
 	hub->ev = ev;
 	hub->generation = fork_generation();
 	LIST_INIT(&hub->expected);
 	hub->hook = (struct core_hook){
 		.rank = CORE_HOOK_MAILBOX,
-		.pending = &hub->never,
+		.feeds = true,
+		.ready = ready,
+		.sleep = go_to_sleep,
 		.run = run,
 		.after_fork = after_fork,
 		.close = close_hub,

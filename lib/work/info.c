@@ -2,6 +2,7 @@
 /* What there is to know about a queue: as data, text and JSON. */
 #include "work/jobq.h"
 #include "work/forks.h"
+#include "work/work.h"
 
 #include <string.h>
 #include "base/clock.h"
@@ -123,6 +124,40 @@ static void put_json(struct jobq *q, void *private_data)
 	out_string(out, "}");
 }
 
+struct each {
+	void (*fn)(const struct work_running *running, void *private_data);
+	void *private_data;
+};
+
+static void each_of(struct jobq *q, void *private_data)
+{
+	const struct each *each = private_data;
+	const struct talev_job *job;
+
+	jobq_lock(q);
+	TAILQ_FOREACH (job, &q->active, link) {
+		struct work_running running = {
+			.queue = q->name,
+			.job = job_name(job),
+			.location = job_location(job),
+			.since = job->since,
+			.tid = job->tid,
+		};
+
+		if (job->place == JOB_RUNNING)
+			each->fn(&running, each->private_data);
+	}
+	jobq_unlock(q);
+}
+
+void work_each_running(
+	void (*fn)(const struct work_running *running, void *private_data), void *private_data)
+{
+	struct each each = {fn, private_data};
+
+	forks_each(false, each_of, &each);
+}
+
 char *talev_jobq_text(TALLOC_CTX *mem_ctx, struct talev_jobq *jobq)
 {
 	struct out out;
@@ -132,7 +167,7 @@ char *talev_jobq_text(TALLOC_CTX *mem_ctx, struct talev_jobq *jobq)
 	if (jobq != NULL)
 		put_text(jobq_of(jobq), &out);
 	else
-		forks_each(put_text, &out);
+		forks_each(true, put_text, &out);
 	return out_finish(&out);
 }
 
@@ -161,7 +196,7 @@ char *talev_jobq_json(TALLOC_CTX *mem_ctx, struct talev_jobq *jobq)
 		return out_finish(&out);
 	}
 	out_string(&out, "[");
-	forks_each(put_member, &list);
+	forks_each(true, put_member, &list);
 	out_string(&out, "]");
 	return out_finish(&out);
 }

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <bsd/sys/queue.h>
 #include <talev/job.h>
 #include <talev/time.h>
@@ -58,6 +59,16 @@ struct talev_job {
 };
 
 TAILQ_HEAD(job_list, talev_job);
+
+static inline const char *job_location(const struct talev_job *job)
+{
+	return job->where + sizeof("job");
+}
+
+static inline const char *job_name(const struct talev_job *job)
+{
+	return job_location(job) + strlen(job_location(job)) + 1;
+}
 
 /* What is to be told once the lock is not held any more. */
 struct told {

@@ -97,17 +97,12 @@ static void end(struct talev_req *req, uint64_t error, const char *where)
 		_talev_req_done(req, where);
 }
 
-static const char *location_of(const struct talev_job *job)
-{
-	return job->where + sizeof("job");
-}
-
 static void deliver(struct outcome *outcome)
 {
 	struct talev_job *job = (struct talev_job *)outcome;
 	void *data = job_take_data(job);
 	struct talev_req *req = job->req;
-	const char *where = location_of(job);
+	const char *where = job_location(job);
 	int error = job->error;
 	struct sent *sent;
 
@@ -136,7 +131,7 @@ static void forked(struct outcome *outcome)
 	if (req == NULL)
 		return;
 	sent_of(req)->job = NULL;
-	end(req, ESHUTDOWN, location_of(job));
+	end(req, ESHUTDOWN, job_location(job));
 }
 
 const struct outcome_ops job_outcome_ops = {.deliver = deliver, .lost = lost, .forked = forked};
@@ -155,7 +150,7 @@ static void push(struct talev_req *req, struct sent *sent, struct jobq *q, const
 	sent->job = NULL;
 	sent->data = job->data;
 	hub_forget(&job->out);
-	end(req, (uint64_t)error, location_of(job));
+	end(req, (uint64_t)error, job_location(job));
 	job_free(job, false);
 }
 

@@ -7,6 +7,20 @@
 #ifndef WORK_WORK_H
 #define WORK_WORK_H
 
+#include <sys/types.h>
 #include "work/histogram.h"
+
+/* A job whose function a thread is in. */
+struct work_running {
+	const char *queue;
+	const char *job;      /* the function, as the program spells it */
+	const char *location; /* where it was sent */
+	talev_time_t since;   /* monotonic */
+	pid_t tid;
+};
+
+/* Calls fn for each, of all queues. Their locks are held: fn only notes it. Any thread. */
+void work_each_running(
+	void (*fn)(const struct work_running *running, void *private_data), void *private_data);
 
 #endif

@@ -21,6 +21,9 @@
 
 /* As long as it takes to put a thread to sleep and wake it, more or less. */
 #define SPIN TALEV_USEC(50)
+/* So many jobs are let come together, for so long, when they used to come faster than that. */
+#define GATHER      32
+#define GATHER_TIME TALEV_USEC(2)
 
 struct worker {
 	LIST_ENTRY(worker) link; /* among the idle ones */
@@ -136,16 +139,17 @@ static void pause_a_little(void)
 #endif
 }
 
-/* Looks for a job without the lock. */
-static void look(struct jobq *q, talev_time_t since)
+/* Looks for jobs without the lock: until so many wait, or that time. */
+static bool look(struct jobq *q, size_t count, talev_time_t until)
 {
 	do {
-		for (int i = 0; i < 64; i++) {
-			if (atomic_load_explicit(&q->queued, memory_order_relaxed) > 0)
-				return;
+		for (int i = 0; i < 16; i++) {
+			if (atomic_load_explicit(&q->queued, memory_order_relaxed) >= count)
+				return true;
 			pause_a_little();
 		}
-	} while (now() - since < SPIN);
+	} while (now() < until);
+	return false;
 }
 
 static bool several_processors(void)
@@ -164,10 +168,15 @@ static bool several_processors(void)
 
 static void spin(struct jobq *q, const struct worker *self)
 {
+	bool crowded = q->gap < GATHER_TIME;
+
 	q->spinning = true;
 	q->coming++;
 	jobq_unlock(q);
-	look(q, self->idle_since);
+	/* When they come one close upon the other, some are let come together: or each would cost
+	 * both sides what it costs to meet. */
+	if (look(q, 1, self->idle_since + SPIN) && crowded)
+		(void)look(q, GATHER, now() + GATHER_TIME);
 	jobq_lock(q);
 	q->coming--;
 	q->spinning = false;
@@ -244,9 +253,7 @@ static void run(struct jobq *q, struct worker *self, struct talev_job *job)
 		return;
 	base_misuse(
 		"a child process returns from the job %s of queue %s (%s) that it was forked in",
-		job->where + strlen(job->where) + 1 + strlen(job->where + strlen(job->where) + 1) +
-			1,
-		q->name, job->where + strlen(job->where) + 1);
+		job_name(job), q->name, job_location(job));
 	_exit(1);
 }
 

@@ -15,7 +15,8 @@
 #fn " (" #backend ")", fn, test_setup, test_teardown, (void *)&backend             \
 	}
 
-static const struct backend_deadlines no_deadlines = {{TALEV_NEVER, TALEV_NEVER, TALEV_NEVER}};
+static const struct backend_deadlines no_deadlines = {
+	.at = {TALEV_NEVER, TALEV_NEVER, TALEV_NEVER}};
 
 static inline struct backend *new_backend(void)
 {

@@ -105,7 +105,7 @@ static void what_is_ready_does_not_wait_for_a_deadline(void **state)
 static void alarms_that_go_off_are_no_descriptors_of_cores(void **state)
 {
 	struct backend *be = new_backend();
-	struct backend_deadlines deadlines = {{0, 0, 0}};
+	struct backend_deadlines deadlines = {.at = {0, 0, 0}};
 	struct backend_event events[4];
 	int p[2];
 

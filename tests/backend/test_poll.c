@@ -110,7 +110,7 @@ static void an_alarm_does_not_take_the_place_of_a_closed_descriptor(void **state
 static void every_descriptor_there_can_be_is_not_too_many(void **state)
 {
 	struct backend *be = new_backend();
-	struct backend_deadlines deadlines = {{TALEV_NEVER, 1, 1}};
+	struct backend_deadlines deadlines = {.at = {TALEV_NEVER, 1, 1}};
 	struct rlimit limit, few;
 	struct backend_event event;
 	int fds[40], n = 0;

@@ -215,7 +215,7 @@ static void extreme_steps_do_not_overflow(void **state)
 	new_sim(0);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		struct backend_deadlines deadlines = {
-			{now(TALEV_CLOCK_MONOTONIC) + 1, 0, TALEV_NEVER}};
+			.at = {now(TALEV_CLOCK_MONOTONIC) + 1, 0, TALEV_NEVER}};
 		struct backend_event event;
 
 		assert_ok(talev_sim_step_realtime(ev, steps[i]));

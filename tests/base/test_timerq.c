@@ -12,14 +12,14 @@ static struct item *new_items(struct timerq *q, size_t n)
 	struct item *items = talloc_zero_array(test_root(), struct item, n);
 
 	assert_non_null(items);
-	for (size_t i = 0; i < n; i++)
-		assert_ok(timerq_join(q));
+	assert_ok(timerq_join(q, 0));
 	return items;
 }
 
-static struct item *first(const struct timerq *q)
+/* The earliest, at a moment when all are due. */
+static struct item *first(struct timerq *q)
 {
-	return (struct item *)timerq_first(q);
+	return (struct item *)timerq_due(q, TALEV_NEVER);
 }
 
 static void the_earliest_deadline_comes_first(void **state)
@@ -30,18 +30,20 @@ static void the_earliest_deadline_comes_first(void **state)
 	struct item *items = new_items(&q, 6);
 
 	(void)state;
-	assert_null(timerq_first(&q));
+	assert_null(first(&q));
+	assert_true(timerq_bound(&q) == TALEV_NEVER);
 	for (int i = 0; i < 6; i++)
 		timerq_set(&q, &items[i].node, deadlines[i]);
 	for (int i = 0; i < 6; i++) {
-		struct timerq_node *node = timerq_first(&q);
+		struct timerq_node *node = &first(&q)->node;
 
 		assert_true(node->deadline == sorted[i]);
+		assert_true(timerq_bound(&q) == sorted[i]);
 		assert_true(timerq_queued(node));
 		timerq_remove(&q, node);
 		assert_false(timerq_queued(node));
 	}
-	assert_null(timerq_first(&q));
+	assert_null(first(&q));
 	timerq_destroy(&q);
 }
 
@@ -76,7 +78,7 @@ static void removing_what_is_not_queued_changes_nothing(void **state)
 	assert_ptr_equal(first(&q), &items[0]);
 	timerq_remove(&q, &items[0].node);
 	timerq_remove(&q, &items[0].node);
-	assert_null(timerq_first(&q));
+	assert_null(first(&q));
 	timerq_destroy(&q);
 }
 
@@ -141,55 +143,125 @@ static void a_hundred_thousand_come_out_sorted(void **state)
 	for (int i = 0; i < N; i += 2)
 		timerq_set(&q, &items[i].node, nrand48(random));
 	for (int i = 0; i < N; i++) {
-		struct timerq_node *node = timerq_first(&q);
+		struct item *item = first(&q);
 
-		assert_non_null(node);
-		assert_true(node->deadline >= last);
-		last = node->deadline;
-		timerq_remove(&q, node);
-		timerq_leave(&q);
+		assert_non_null(item);
+		assert_true(item->node.deadline >= last);
+		last = item->node.deadline;
+		timerq_remove(&q, &item->node);
 	}
-	assert_null(timerq_first(&q));
-	assert_true(q.room < 100);
+	assert_null(first(&q));
 	timerq_destroy(&q);
 }
 
-static void leaving_keeps_what_is_still_queued(void **state)
+/* A clock goes on, and now and then back; what is due comes, in order, and nothing else. */
+static void a_clock_that_runs_and_is_set_finds_what_is_due(void **state)
 {
-	enum { N = 5000, KEPT = 10 };
+	enum { N = 300 };
+	static const talev_time_t steps[] = {1, 70, 5000, TALEV_MSEC(3), TALEV_SEC(2)};
+	static const talev_time_t spans[] = {5, 200, 70000, TALEV_MSEC(40), TALEV_SEC(100)};
+	unsigned short random[3] = {7, 8, 9};
+	struct timerq q = {0};
+	struct item *items = new_items(&q, N);
+	uint64_t settings = 0;
+	talev_time_t now = TALEV_SEC(1000000);
+
+	(void)state;
+	for (int i = 0; i < 100000; i++) {
+		struct item *item = &items[nrand48(random) % N];
+		struct item *wanted;
+
+		if (nrand48(random) % 4 == 0)
+			now += nrand48(random) % steps[nrand48(random) % 5];
+		if (nrand48(random) % 5000 == 0)
+			now -= nrand48(random) % TALEV_SEC(200);
+		if (nrand48(random) % 3 == 0) {
+			timerq_remove(&q, &item->node);
+		} else {
+			talev_time_t span = spans[nrand48(random) % 5];
+
+			timerq_set(&q, &item->node, now - span / 8 + nrand48(random) % span);
+			item->set = ++settings;
+		}
+		wanted = first_by_search(items, N);
+		assert_true(wanted == NULL || timerq_bound(&q) <= wanted->node.deadline);
+		if (wanted != NULL && wanted->node.deadline > now)
+			wanted = NULL;
+		assert_ptr_equal(timerq_due(&q, now), wanted);
+		if (wanted != NULL)
+			timerq_remove(&q, &wanted->node);
+	}
+	timerq_destroy(&q);
+}
+
+static void what_has_passed_when_it_is_set_comes_sorted(void **state)
+{
+	enum { N = 5000 };
+	unsigned short random[3] = {2, 4, 6};
 	struct timerq q = {0};
 	struct item *items = new_items(&q, N);
 
 	(void)state;
-	for (int i = 0; i < N; i++)
-		timerq_set(&q, &items[i].node, N - i);
-	for (int i = 0; i < N - KEPT; i++) {
-		timerq_remove(&q, &items[i].node);
-		timerq_leave(&q);
+	assert_null(timerq_due(&q, TALEV_SEC(1)));
+	for (int i = 0; i < N; i++) {
+		timerq_set(&q, &items[i].node, nrand48(random) % 1000);
+		items[i].set = (uint64_t)i;
 	}
-	for (int i = N - 1; i >= N - KEPT; i--) {
-		assert_ptr_equal(first(&q), &items[i]);
-		timerq_remove(&q, &items[i].node);
+	for (int i = 0; i < N; i++) {
+		struct item *item = (struct item *)timerq_due(&q, TALEV_SEC(1));
+
+		assert_ptr_equal(item, first_by_search(items, N));
+		timerq_remove(&q, &item->node);
 	}
 	timerq_destroy(&q);
 }
 
-static void a_queue_that_breathes_does_not_reallocate(void **state)
+/* The loop must not wake all the time for deadlines that have been taken back. */
+static void a_bound_that_has_passed_is_passed_for_good(void **state)
 {
+	enum { N = 1000 };
 	struct timerq q = {0};
-	struct timerq_entry *heap;
+	struct item *items = new_items(&q, N);
+	int wakes = 0;
 
 	(void)state;
-	new_items(&q, 1025);
-	heap = q.heap;
-	for (int i = 0; i < 1000; i++) {
-		timerq_leave(&q);
-		timerq_leave(&q);
-		assert_ok(timerq_join(&q));
-		assert_ok(timerq_join(&q));
-		assert_ptr_equal(q.heap, heap);
-		assert_int_equal(q.room, 2048);
+	for (int i = 0; i < N; i++)
+		timerq_set(&q, &items[i].node, TALEV_SEC(1) + i);
+	for (int i = 0; i < N - 1; i++)
+		timerq_remove(&q, &items[i].node);
+	while (timerq_bound(&q) < TALEV_SEC(1) + N - 1) {
+		assert_null(timerq_due(&q, timerq_bound(&q)));
+		assert_true(++wakes < TIMERQ_LEVELS);
 	}
+	assert_ptr_equal(timerq_due(&q, timerq_bound(&q)), &items[N - 1]);
+	timerq_destroy(&q);
+}
+
+static void count(struct timerq_node *node, void *arg)
+{
+	assert_true(timerq_queued(node));
+	++*(int *)arg;
+}
+
+static void each_is_visited_once(void **state)
+{
+	enum { N = 500 };
+	unsigned short random[3] = {1, 1, 1};
+	struct timerq q = {0};
+	struct item *items;
+	int visited = 0;
+
+	(void)state;
+	timerq_each(&q, count, &visited);
+	items = new_items(&q, N);
+	timerq_due(&q, 1 << 30);
+	for (int i = 0; i < N; i++)
+		timerq_set(&q, &items[i].node, nrand48(random));
+	timerq_each(&q, count, &visited);
+	assert_int_equal(visited, N);
+	for (int i = 0; i < N; i++)
+		timerq_remove(&q, timerq_any(&q));
+	assert_null(timerq_any(&q));
 	timerq_destroy(&q);
 }
 
@@ -207,7 +279,7 @@ static void queueing_allocates_nothing(void **state)
 	for (int i = 0; i < N; i++)
 		timerq_set(&q, &items[i].node, -i);
 	for (int i = 0; i < N; i++)
-		timerq_remove(&q, timerq_first(&q));
+		timerq_remove(&q, &first(&q)->node);
 	assert_int_equal(test_alloc_count(), 0);
 	test_alloc_fail_from(0);
 	timerq_destroy(&q);
@@ -217,22 +289,19 @@ static void without_memory_nobody_joins_and_nothing_changes(void **state)
 {
 	struct timerq q = {0};
 	struct item *items;
-	uint32_t joined;
 
 	(void)state;
 	if (!test_alloc_works())
 		skip();
 	items = new_items(&q, 1);
-	timerq_set(&q, &items[0].node, 3);
-	while (q.joined < q.room)
-		assert_ok(timerq_join(&q));
-	joined = q.joined;
+	timerq_destroy(&q);
 	test_alloc_fail_from(1);
-	assert_errno(timerq_join(&q), ENOMEM);
+	assert_errno(timerq_join(&q, 0), ENOMEM);
 	test_alloc_fail_at(0);
-	assert_int_equal(q.joined, joined);
+	assert_null(timerq_any(&q));
+	assert_ok(timerq_join(&q, 0));
+	timerq_set(&q, &items[0].node, 3);
 	assert_ptr_equal(first(&q), &items[0]);
-	assert_ok(timerq_join(&q));
 	timerq_destroy(&q);
 }
 
@@ -244,8 +313,10 @@ int main(void)
 		TEST(removing_what_is_not_queued_changes_nothing),
 		TEST(random_operations_agree_with_a_search),
 		TEST(a_hundred_thousand_come_out_sorted),
-		TEST(leaving_keeps_what_is_still_queued),
-		TEST(a_queue_that_breathes_does_not_reallocate),
+		TEST(a_clock_that_runs_and_is_set_finds_what_is_due),
+		TEST(what_has_passed_when_it_is_set_comes_sorted),
+		TEST(a_bound_that_has_passed_is_passed_for_good),
+		TEST(each_is_visited_once),
 		TEST(queueing_allocates_nothing),
 		TEST(without_memory_nobody_joins_and_nothing_changes),
 	};

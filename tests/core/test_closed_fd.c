@@ -92,6 +92,56 @@ static struct talev_fd *set_up(struct closed *closed, TALLOC_CTX *mem_ctx)
 	return fde;
 }
 
+struct heard {
+	int calls;
+	enum talev_log_level level;
+	char message[200];
+};
+
+static void hear(enum talev_log_level level, const char *message, void *private_data)
+{
+	struct heard *heard = private_data;
+
+	heard->calls++;
+	heard->level = level;
+	snprintf(heard->message, sizeof(heard->message), "%s", message);
+}
+
+static void who_listens_to_the_context_is_told_alone(void **state)
+{
+	struct talev_context *other = test_context(*state);
+	struct heard heard = {0};
+	struct heard others = {0};
+	struct closed closed;
+	struct talev_fd *fde = set_up(&closed, *state);
+
+	talev_context_set_log_fn(closed.ev, hear, &heard);
+	talev_context_set_log_fn(other, hear, &others);
+	close(closed.fds[0]);
+	talloc_free(fde);
+	assert_int_equal(heard.calls, 1);
+	assert_int_equal(heard.level, TALEV_LOG_WARNING);
+	assert_non_null(strstr(heard.message, "mistaken_handler"));
+	assert_int_equal(others.calls, 0);
+	assert_string_equal(test_log_text(), "");
+	close(closed.fds[1]);
+}
+
+static void who_stops_to_listen_is_told_no_more(void **state)
+{
+	struct heard heard = {0};
+	struct closed closed;
+	struct talev_fd *fde = set_up(&closed, *state);
+
+	talev_context_set_log_fn(closed.ev, hear, &heard);
+	talev_context_set_log_fn(closed.ev, NULL, &heard);
+	close(closed.fds[0]);
+	talloc_free(fde);
+	assert_int_equal(heard.calls, 0);
+	assert_reported();
+	close(closed.fds[1]);
+}
+
 static void closing_first_is_reported(void **state)
 {
 	struct closed closed;
@@ -278,6 +328,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(closing_first_is_reported),
+		TEST(who_listens_to_the_context_is_told_alone),
+		TEST(who_stops_to_listen_is_told_no_more),
 		TEST(closing_first_is_reported_when_the_interest_changes),
 		TEST(auto_close_of_a_closed_descriptor_hurts_nobody),
 		TEST(number_reused_by_another_watcher_works_for_that),

@@ -77,6 +77,7 @@ waf=$tmp/src/buildtools/waf
 
 cd "$tmp/src"
 version=$(sed -n "s/^VERSION = ['\"]\(.*\)['\"]/\1/p" wscript)
+tevent_version=$(sed -n "s/^TEVENT_VERSION = ['\"]\(.*\)['\"]/\1/p" wscript)
 quietly "configure" env CC="$cc" ./configure --prefix="$prefix" --enable-static
 quietly "make install" make install
 
@@ -97,6 +98,13 @@ quietly "make install" make install
 		echo "sbin/talevd"
 		echo "bin/talevctl"
 	fi
+	if [ -d lib/tevent ]; then
+		for name in libtevent.so libtevent.so.0 "libtevent.so.$tevent_version"; do
+			echo "lib/talev/$name"
+		done
+		echo "lib/talev/pkgconfig/tevent.pc"
+		echo "include/talev-tevent/tevent.h"
+	fi
 	for plugin in lib/plugind/plugins/*.c; do
 		[ ! -f "$plugin" ] || echo "lib/talev/plugins/$(basename "$plugin" .c).so"
 	done
@@ -112,7 +120,8 @@ for library in talev talev-loops; do
 		awk '$2 != "A" && $3 !~ /^_?talev_/ && $3 !~ /@TALEV_PRIVATE_/' >"$tmp/foreign"
 	[ ! -s "$tmp/foreign" ] || die "$library exports names of others: $(cat "$tmp/foreign")"
 done
-for object in "$libdir"/libtalev*.so "$libdir"/talev/plugins/*.so "$prefix"/bin/* "$prefix"/sbin/*; do
+for object in "$libdir"/libtalev*.so "$libdir"/talev/*.so "$libdir"/talev/plugins/*.so \
+	"$prefix"/bin/* "$prefix"/sbin/*; do
 	[ -f "$object" ] || continue
 	if readelf -d "$object" | grep -E '\((RPATH|RUNPATH)\)' | grep -F "$tmp/src"; then
 		die "$object looks for libraries where it was built"
@@ -150,6 +159,25 @@ libs=$(pkg-config --libs talev)
 says "by pkg-config" "$alone" ./program
 says "by pkg-config, with its plugin" "$hosting" ./program ./plugin.so
 says "static" "$alone" ./program-static
+
+# --- the drop-in: there for who asks for it, and for nobody else ---
+if [ -d "$tmp/src/lib/tevent" ]; then
+	PKG_CONFIG_PATH=$libdir/talev/pkgconfig
+	says "tevent.pc" "$tevent_version" pkg-config --modversion tevent
+	cp "$tmp/src/tests/tevent/tutorial/pipe.c" .
+	# shellcheck disable=SC2046
+	quietly "a program for tevent by pkg-config" "$cc" $warn $(pkg-config --cflags tevent) \
+		pipe.c -o pipe $(pkg-config --libs tevent talloc) -pthread
+	says "a program for tevent" "from the other thread" \
+		env LD_LIBRARY_PATH="$libdir/talev" ./pipe
+	if ldd pipe | grep -F "$prefix"; then
+		die "libtevent.so.0 stands before the system's without being asked for"
+	fi
+	for program in program program-static plugin.so; do
+		! ldd $program 2>/dev/null | grep -F libtevent || die "$program needs libtevent"
+	done
+	PKG_CONFIG_PATH=$libdir/pkgconfig
+fi
 
 # --- by plain waf ---
 mkdir "$tmp/waf"

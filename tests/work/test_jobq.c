@@ -2,6 +2,7 @@
 /* TIMEOUT: 240 */
 /* Queues: their settings under load, their bounds, and their end. */
 #include "work/jobs.h"
+#include "work/work.h"
 
 static int nothing(struct talev_job *job, void *data)
 {
@@ -531,6 +532,40 @@ static void text_and_json_of_a_queue_and_of_all(void **state)
 	assert_int_equal(talev_histogram_count(waited), 2);
 }
 
+static void note_running(const struct work_running *one, void *private_data)
+{
+	struct work_running *last = private_data;
+
+	*last = *one;
+	test_note("%s/%s", one->queue, one->job);
+}
+
+static void running_jobs_are_known_by_name(void **state)
+{
+	struct talev_context *ev = test_context(test_root());
+	struct talev_jobq *jobq = jobs_queue("known", 1);
+	struct work_running last = {.queue = NULL};
+	struct talev_req *req;
+	atomic_uint ran = 0;
+	struct gates gates;
+
+	(void)state;
+	gates_init(&gates);
+	req = jobs_block(ev, jobq, &gates);
+	jobs_send_count(ev, jobq, &ran);
+	work_each_running(note_running, &last);
+	assert_notes("known/job_gated");
+	assert_non_null(strstr(last.location, "jobs.h:"));
+	assert_true(last.tid > 0 && last.tid != gettid());
+	assert_true(last.since > 0 && last.since <= talev_now(ev));
+	gate_open(&gates.go);
+	assert_int_equal(jobs_end(req), 0);
+	test_run(ev);
+	test_forget_notes();
+	work_each_running(note_running, &last);
+	assert_notes("");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -550,6 +585,7 @@ int main(void)
 		JOB_TEST(j11_no_thread_ends_before_its_time),
 		JOB_TEST(j11_a_queue_made_by_a_job_shrinks_too),
 		JOB_TEST(text_and_json_of_a_queue_and_of_all),
+		JOB_TEST(running_jobs_are_known_by_name),
 	};
 
 	jobs_begin();
