@@ -38,6 +38,12 @@ PARTS = [
 	('man', 'the manual pages', []),
 ]
 
+# What is left out too if its package is not there: name, what it is, the package, its sources, the
+# macro that says it is built.
+OPTIONAL = [
+	('uring', 'the backend uring', 'liburing', 'lib/backend/uring*.c', 'TALEV_URING'),
+]
+
 # The release of tevent that the drop-in stands in for.
 TEVENT_VERSION = '0.17.2'
 
@@ -49,6 +55,7 @@ PACKAGES = {
 	'libbsd': 'libbsd-dev',
 	'inih': 'libinih-dev',
 	'cmocka': 'libcmocka-dev',
+	'liburing': 'liburing-dev',
 }
 
 # Directories: option, help, default.
@@ -117,15 +124,13 @@ def options(opt):
 		help='address,undefined or thread')
 	group.add_option('--developer', action='store_true', default=False, dest='talev_developer',
 		help='many warnings, and each is an error')
-	for name, what, _ in PARTS:
+	for name, what in [p[:2] for p in PARTS + OPTIONAL]:
 		group.add_option('--disable-' + name, action='store_true', default=False,
 			dest='talev_disable_' + name, help='leave out ' + what)
 
 	group = opt.add_option_group('talev: what to build besides')
 	group.add_option('--tests', action='store_true', default=False, dest='talev_tests',
 		help='the test programs')
-	group.add_option('--bench', action='store_true', default=False, dest='talev_bench',
-		help='the benchmarks')
 
 
 def need(conf, package, mandatory=True):
@@ -134,7 +139,7 @@ def need(conf, package, mandatory=True):
 		errmsg='not found; on Debian it is in %s' % PACKAGES[package])
 	# Would otherwise go to everybody who uses the library in-tree.
 	del conf.env['DEFINES_' + env_key(package)]
-	if not conf.env['HAVE_' + env_key(package)]:
+	if at_top(conf) and not conf.env['HAVE_' + env_key(package)]:
 		# waf configures again while one of these files is not there: so it looks for what was
 		# missing in every build, until somebody has installed it.
 		conf.files.append(conf.bldnode.make_node(package + '-is-missing').abspath())
@@ -189,6 +194,9 @@ def configure(conf):
 			packages += [p for p in wanted if p not in packages]
 	for package in packages:
 		need(conf, package)
+	for name, _, package, _, _ in OPTIONAL:
+		if not option('talev_disable_' + name):
+			need(conf, package, mandatory=False)
 	if at_top(conf):
 		need(conf, 'cmocka', mandatory=False)
 
@@ -208,8 +216,6 @@ def build(bld):
 		build_tevent(bld)
 	if getattr(bld.options, 'talev_tests', False):
 		build_tests(bld)
-	if getattr(bld.options, 'talev_bench', False):
-		build_bench(bld)
 	if at_top(bld) and bld.cmd == 'install' and not bld.options.destdir and os.geteuid() == 0:
 		bld.add_post_fun(lambda ctx: subprocess.call(['/sbin/ldconfig']))
 
@@ -219,12 +225,23 @@ def common(bld, **kw):
 	kw['cflags'] = bld.env.TALEV_CFLAGS + kw.get('cflags', [])
 	kw['linkflags'] = bld.env.TALEV_LINKFLAGS + kw.get('linkflags', [])
 	kw['defines'] = ['_GNU_SOURCE'] + kw.get('defines', [])
+	kw['defines'] += [o[4] for o in OPTIONAL if has(bld, o[2])]
 	return kw
+
+
+def has(bld, package):
+	return bool(bld.env['HAVE_' + env_key(package)])
 
 
 def sources_of(bld, rooms):
 	return bld.path.ant_glob(['lib/%s/*.c' % r for r in rooms.split()] +
-		['lib/%s/*.S' % r for r in rooms.split()])
+		['lib/%s/*.S' % r for r in rooms.split()],
+		excl=[o[3] for o in OPTIONAL if not has(bld, o[2])])
+
+
+# What the packages of a library add, and those that it can do without.
+def libs(packages):
+	return keys(packages + [o[2] for o in OPTIONAL])
 
 
 # The objects are compiled once; the shared library, the static one and the tests link them.
@@ -237,17 +254,17 @@ def build_library(bld, name, rooms, ours, packages):
 		# Nobody replaces our functions one by one: calls inside the library need no detour, and
 		# the frames of a thread are looked at in every turn.
 		cflags=['-fPIC', '-fno-semantic-interposition', '-ftls-model=initial-exec'],
-		use=[o + '-shared' for o in ours] + keys(packages), idx=1))
+		use=[o + '-shared' for o in ours] + libs(packages), idx=1))
 	bld(**common(bld, features='c cshlib talev_abi', name=name + '-shared', target=name,
 		talev_abi=name, talev_version=VERSION, vnum=VERSION, export_includes='include',
 		# Threads that end by themselves may have a few instructions of it left to do when the
 		# plugin that brought it is unloaded.
 		linkflags=['-Wl,-Bsymbolic-functions'] + (['-Wl,-z,nodelete'] if part_of(name) else []),
-		use=[name + '-objects'] + [o + '-shared' for o in ours] + keys(packages),
+		use=[name + '-objects'] + [o + '-shared' for o in ours] + libs(packages),
 		install_path='${TALEV_LIBDIR}'))
 	if bld.env.TALEV_STATIC:
 		bld(features='c cstlib', name=name + '-static', target=name, export_includes='include',
-			use=[name + '-objects'] + [o + '-static' for o in ours] + keys(packages),
+			use=[name + '-objects'] + [o + '-static' for o in ours] + libs(packages),
 			install_path='${TALEV_LIBDIR}' if everything(bld) else None)
 	if everything(bld):
 		build_pc(bld, name)
@@ -264,6 +281,7 @@ def build_pc(bld, name, version=VERSION, install_path='${TALEV_LIBDIR}/pkgconfig
 		return '${prefix}' + directory[len(prefix):] if inside else directory
 
 	bld(features='subst', name=name + '-pc', source=template, target=name + '.pc', VERSION=version,
+		OPTIONAL=''.join(' ' + o[2] for o in OPTIONAL if has(bld, o[2])),
 		PREFIX=prefix, LIBDIR=below_prefix(bld.env.TALEV_LIBDIR),
 		INCLUDEDIR=below_prefix(bld.env.TALEV_INCLUDEDIR),
 		install_path=install_path)
@@ -345,7 +363,7 @@ def build_plugins(bld, folder, target, install_path):
 # The library's own objects, and those of every library of ours that it needs.
 def closure(library, objects_of):
 	name, _, ours, packages = library
-	out = [name + objects_of] + keys(packages)
+	out = [name + objects_of] + libs(packages)
 	for other in LIBRARIES:
 		if other[0] in ours:
 			out += [u for u in closure(other, objects_of) if u not in out]
@@ -388,16 +406,6 @@ def build_test(bld, room, source, support):
 		linkflags=['-Wl,--wrap=' + w for w in sorted(wraps)],
 		use=uses + closure(library, '-objects') + keys(['talloc', 'libbsd', 'cmocka']),
 		install_path=None))
-
-
-def build_bench(bld):
-	# bench_tevent.c is for either libtevent, and built by bench_tevent.py.
-	for source in bld.path.ant_glob('tests/bench/*.c', excl='tests/bench/bench_tevent*.c'):
-		target = 'tests/bench/' + source.name[:-len('.c')]
-		bld(**common(bld, features='c cprogram', source=source, target=target, idx=40,
-			name='talev-' + target.replace('/', '-'), includes='include tests',
-			use=[l[0] + '-shared' for l in libraries(bld)] + keys(['talloc', 'libbsd']),
-			install_path=None))
 
 
 def dist(ctx):

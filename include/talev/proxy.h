@@ -34,9 +34,9 @@ struct talev_thread_proxy *_talev_thread_proxy_attach(
  * loop of tp, and sets both pointers to NULL. There handler(ev, im, data) runs as an immediate, in
  * the order in which this thread sent. What of the two the handler did not talloc_steal() is freed
  * after it. The thread that owns *im and *private_ptr, through any handle that exists until this
- * returns, or lies in the data.
+ * returns, or lies in the data. Takes no memory.
  * -1, nothing moved, but im is idle: ESHUTDOWN the door is closed; EINVAL the data has talloc
- * references, or events of a loop in it; ESTALE im is not live; ENOMEM. */
+ * references, or events of a loop in it; ESTALE im is not live. */
 int _talev_thread_proxy_schedule(struct talev_thread_proxy *tp, struct talev_immediate **im,
 	talev_immediate_handler_t handler, void *private_ptr, const char *where);
 #define talev_thread_proxy_schedule(tp, im, handler, private_ptr)                                  \
@@ -45,7 +45,7 @@ int _talev_thread_proxy_schedule(struct talev_thread_proxy *tp, struct talev_imm
 /* fn(data, private_data) is called for each message sent through this handle from now on whose
  * handler can never run, on the thread that owned the loop, just before the message is freed:
  * mostly inside the call that frees the proxy or the context. NULL: none. The thread that owns tp.
- * -1: EINVAL. */
+ * -1: EINVAL, ENOMEM. */
 typedef void (*talev_thread_proxy_lost_fn_t)(void *data, void *private_data);
 int talev_thread_proxy_set_lost_fn(
 	struct talev_thread_proxy *tp, talev_thread_proxy_lost_fn_t fn, void *private_data);

@@ -15,10 +15,15 @@ const struct source_kind context_kind = {
 
 struct talev_context *core_usable(struct talev_context *ev)
 {
-	if (context_usable(ev))
-		return ev;
-	errno = ev == NULL || ev->src.kind != &context_kind ? EINVAL : ESHUTDOWN;
-	return NULL;
+	if (ev == NULL || talloc_get_name(ev) != context_kind.type) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (ev->closing || ev->backend == NULL) {
+		errno = ESHUTDOWN;
+		return NULL;
+	}
+	return ev;
 }
 
 static void close_queue(struct source_queue *queue)

@@ -102,13 +102,6 @@ static inline void trace(struct talev_context *ev, enum talev_trace_point point,
 		core_trace(ev, point, src);
 }
 
-/* One of ours, able to take new events? NULL: EINVAL, ESHUTDOWN. */
-extern const struct source_kind context_kind;
-static inline bool context_usable(const struct talev_context *ev)
-{
-	return ev != NULL && ev->src.kind == &context_kind && !ev->closing && ev->backend != NULL;
-}
-
 /* slot.c */
 void slots_init(struct talev_context *ev);
 void slots_destroy(struct talev_context *ev);
@@ -227,7 +220,10 @@ void source_unplace(struct source *src);
 int source_list_below(void *ptr, struct life_list *list);
 /* Closes them, children before parents, and frees the list; their finalizers go to grave. */
 void source_close_list(struct life_list *list, struct life_rec *grave);
-/* The same for src and what is below it; needs no memory. */
+/* The same for what is at and below ptr, which stays where it is meanwhile; needs no memory. */
+void source_close_below(void *ptr, struct life_rec *grave);
+/* The same for src and what is below it. */
 void source_close_tree(struct source *src);
+extern const struct source_kind context_kind;
 
 #endif

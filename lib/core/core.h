@@ -126,8 +126,8 @@ struct core_post_ops {
 	void (*withdraw)(struct core_post *post);
 };
 
-/* talev_finalize() with a record that is there already; cannot fail for want of memory once it
- * has begun. -1, rec unused: EBUSY, ESTALE, EINVAL, ENOMEM. */
+/* talev_finalize() with a record that is there already; needs no memory. -1, rec unused: EBUSY,
+ * ESTALE, EINVAL. */
 int core_finalize(struct talev_context *ev, void *ptr, struct life_rec *rec);
 /* Makes src inert (NULL: it went before), then runs rec in the loop of ev, when no handler that
  * holds guard is on the stack any more. */

@@ -27,7 +27,7 @@ static bool may_finalize(struct talev_context *ev, void *ptr, unsigned flags)
 	return true;
 }
 
-/* ptr may be finalized; list is what is below it. */
+/* ptr may be finalized; list is what is below it, NULL if there was no memory for that. */
 static void finalize(struct talev_context *ev, void *ptr, struct life_list *list,
 	struct life_rec *grave, bool now)
 {
@@ -35,7 +35,10 @@ static void finalize(struct talev_context *ev, void *ptr, struct life_list *list
 
 	life_ref(life);
 	life_bury(life, grave, ptr);
-	source_close_list(list, grave);
+	if (list != NULL)
+		source_close_list(list, grave);
+	else
+		source_close_below(grave, grave);
 	/* A close function may have freed the context: then no turn of its loop will come to it. */
 	if (life_seal(grave) && (now || life->ev == NULL))
 		life_run_now(grave);
@@ -48,9 +51,10 @@ int core_finalize(struct talev_context *ev, void *ptr, struct life_rec *rec)
 {
 	struct life_list list;
 
-	if (!may_finalize(ev, ptr, 0) || source_list_below(ptr, &list) != 0)
+	if (!may_finalize(ev, ptr, 0))
 		return -1;
-	finalize(ev, ptr, &list, rec, false);
+	/* Whoever asked for it was told long ago that it will be done. */
+	finalize(ev, ptr, source_list_below(ptr, &list) == 0 ? &list : NULL, rec, false);
 	return 0;
 }
 

@@ -172,9 +172,15 @@ static int wait_kernel(struct talev_context *ev, bool block, struct backend_even
 	ev->waits++;
 	if (!ev->observed && ev->spin == 0 && TAILQ_EMPTY(&ev->hooks))
 		return ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);
-	core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
-	if (!block || ev->spin == 0 || !spin(ev, &deadlines, events, max, &n)) {
+	if (block && ev->spin > 0) {
+		core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
+		if (!spin(ev, &deadlines, events, max, &n)) {
+			block = dispatch_hooks_sleep(ev);
+			n = ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);
+		}
+	} else {
 		block = block && dispatch_hooks_sleep(ev);
+		core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
 		n = ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);
 	}
 	error = errno;

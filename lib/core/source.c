@@ -258,23 +258,43 @@ void source_close_list(struct life_list *list, struct life_rec *grave)
 	free(list->objects);
 }
 
-/* A destructor cannot fail: without memory for the list, the last live one again and again. */
+static void close_again(const void *ptr, int depth, int max_depth, int is_ref, void *private_data)
+{
+	struct source *src = is_ref ? NULL : source_of(ptr);
+
+	(void)depth;
+	(void)max_depth;
+	/* It is not live: nothing of the user's is called. */
+	if (src != NULL)
+		source_close(src, private_data);
+}
+
+/* Without memory for a list: the last live one again and again. */
+void source_close_below(void *ptr, struct life_rec *grave)
+{
+	struct walk walk = {.list = NULL};
+
+	for (;;) {
+		talloc_report_depth_cb(ptr, 0, -1, look_at, &walk);
+		if (walk.last == NULL)
+			break;
+		source_close(walk.last, grave);
+		walk.last = NULL;
+	}
+	/* The memory of those that were closed before is the grave's too. */
+	if (grave != NULL)
+		talloc_report_depth_cb(ptr, 0, -1, close_again, grave);
+}
+
+/* A destructor cannot fail. */
 void source_close_tree(struct source *src)
 {
 	struct life_list list;
-	struct walk walk = {.list = NULL};
 
-	if (source_list_below(src, &list) == 0) {
+	if (source_list_below(src, &list) == 0)
 		source_close_list(&list, NULL);
-		return;
-	}
-	for (;;) {
-		talloc_report_depth_cb(src, 0, -1, look_at, &walk);
-		if (walk.last == NULL)
-			return;
-		source_close(walk.last, NULL);
-		walk.last = NULL;
-	}
+	else
+		source_close_below(src, NULL);
 }
 
 bool source_may_leave(const void *ptr)

@@ -81,6 +81,16 @@ struct talev_immediate *immediate_of_post(struct core_post *post)
 	return (struct talev_immediate *)((char *)post - offsetof(struct talev_immediate, post));
 }
 
+struct source *immediate_source(struct talev_immediate *im)
+{
+	return &im->src;
+}
+
+void immediate_disguise(struct talev_immediate *im, const struct source_kind *kind)
+{
+	im->src.kind = kind != NULL ? kind : &immediate_kind;
+}
+
 void immediate_prepare(struct talev_immediate *im, talev_immediate_handler_t handler,
 	void *private_data, const char *where)
 {

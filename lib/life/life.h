@@ -35,7 +35,7 @@ TAILQ_HEAD(life_queue, life_rec);
 struct life {
 	struct talev_context *ev;          /* NULL once the context is gone */
 	const struct life_object *context; /* the object of ev: every frame of this life pins it */
-	unsigned refs; /* the context, each loop on the stack, each record in waiting */
+	unsigned refs; /* the context, who works for it on the stack, each record in waiting */
 	size_t pinned; /* records that wait for frames */
 	size_t ready_count;
 	struct life_queue ready;

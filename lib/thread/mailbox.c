@@ -19,22 +19,36 @@
 #include "thread/mailbox.h"
 
 #include <errno.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/base.h"
 #include "life/life.h"
 
+/* Posts that are told of before one of them has run: what is fetched for them stays in the cache.
+ */
+#define HERD 64
+/* Looks that may be left out in a row. */
+#define PATIENCE 32
+
+/* Each sender writes word: nothing that the owner uses for each handler is on its line. */
 struct mailbox {
-	struct core_post *_Atomic word;
+	alignas(THREAD_LINE) struct core_post *_Atomic word;
 	atomic_uint refs;
-	struct core_wake *wake;
+	alignas(THREAD_LINE) struct core_wake *wake;
 	atomic_uint generation; /* of fork(2), to which wake belongs */
-	struct core_hook hook;
-	struct talev_context *ev; /* owner's; NULL once closed */
-	struct core_post *first;  /* owner's: taken, not yet delivered, oldest first */
-	struct core_post **last;
 	struct core_post_ops immediate_ops;
+	/* The owner's. */
+	alignas(THREAD_LINE) struct core_hook hook;
+	struct talev_context *ev; /* NULL once closed */
+	struct core_post *first;  /* taken, not yet delivered, oldest first */
+	struct core_post **last;
+	unsigned queued; /* delivered, and waits in the loop's queue */
+	unsigned patience;
+	unsigned running; /* run() on the stack */
+	bool closed;      /* the last of them lets go of the reference of the context */
 };
 
 static struct core_post asleep_mark;
@@ -111,12 +125,21 @@ static struct core_post *take(struct mailbox *mb)
 	return post;
 }
 
+/* To look at the word is to take its line from whoever sends. What would be found goes behind what
+ * is queued already: as long as something is, the look may wait. */
 static bool ready(struct core_hook *hook)
 {
 	struct mailbox *mb = mailbox_of(hook);
-	struct core_post *word = atomic_load_explicit(&mb->word, memory_order_relaxed);
+	struct core_post *word;
 
-	return mb->first != NULL || (word != EMPTY && word != ASLEEP);
+	if (mb->first != NULL)
+		return mb->queued < HERD / 2;
+	if (mb->queued > 0 && mb->patience > 0) {
+		mb->patience--;
+		return false;
+	}
+	word = atomic_load_explicit(&mb->word, memory_order_relaxed);
+	return word != EMPTY && word != ASLEEP;
 }
 
 static bool go_to_sleep(struct core_hook *hook)
@@ -141,12 +164,15 @@ static bool run(struct talev_context *ev, struct core_hook *hook)
 	bool open;
 
 	/* What a lost message's function does may close the context, and with it this mailbox. */
-	mailbox_ref(mb);
-	collect(mb, EMPTY);
-	while (mb->ev != NULL && (post = take(mb)) != NULL)
+	mb->running++;
+	mb->patience = PATIENCE;
+	if (mb->first == NULL)
+		collect(mb, EMPTY);
+	while (mb->ev != NULL && mb->queued < HERD && (post = take(mb)) != NULL)
 		post->ops->deliver(ev, post);
 	open = mb->ev != NULL;
-	mailbox_unref(mb);
+	if (--mb->running == 0 && mb->closed)
+		mailbox_unref(mb);
 	return open;
 }
 
@@ -177,17 +203,20 @@ static void close_box(struct talev_context *ev, struct core_hook *hook)
 	mb->ev = NULL;
 	while ((post = take(mb)) != NULL)
 		post->ops->drop(ev, post);
-	mailbox_unref(mb);
+	mb->closed = true;
+	if (mb->running == 0)
+		mailbox_unref(mb);
 }
 
 static struct mailbox *mailbox_create(struct talev_context *ev)
 {
-	struct mailbox *mb = calloc(1, sizeof(*mb));
+	struct mailbox *mb = aligned_alloc(THREAD_LINE, sizeof(*mb));
 
 	if (mb == NULL) {
 		errno = ENOMEM;
 		return NULL;
 	}
+	memset(mb, 0, sizeof(*mb));
 	mb->wake = core_wake_get(ev);
 	if (mb->wake == NULL) {
 		free(mb);
@@ -241,6 +270,11 @@ void mailbox_unref(struct mailbox *mb)
 struct talev_context *mailbox_context(const struct mailbox *mb)
 {
 	return mb->ev;
+}
+
+void mailbox_queued(struct mailbox *mb, int change)
+{
+	mb->queued += (unsigned)change;
 }
 
 void mailbox_withdraw(struct mailbox *mb, struct core_post *post)

@@ -13,6 +13,9 @@
 #include <stdbool.h>
 #include "core/core.h"
 
+/* What one side writes often is on a line of its own. */
+#define THREAD_LINE 64
+
 struct mailbox;
 
 /* The mailbox of ev with one more reference. Owner. NULL: EINVAL, ESHUTDOWN, ENOMEM, EMFILE. */
@@ -24,6 +27,9 @@ void mailbox_unref(struct mailbox *mb);
 int mailbox_send(struct mailbox *mb, struct core_post *post);
 /* The context, or NULL once it has closed. Owner. */
 struct talev_context *mailbox_context(const struct mailbox *mb);
+/* So many more (fewer) posts were delivered and wait in the loop's own queue. What comes next goes
+ * behind them: so the mailbox is looked at less often. Owner. */
+void mailbox_queued(struct mailbox *mb, int change);
 /* Takes a post back that has been sent and not delivered. Owner. */
 void mailbox_withdraw(struct mailbox *mb, struct core_post *post);
 /* Takes all posts back that match and have not been delivered: linked by next, oldest first. Owner.

@@ -36,13 +36,11 @@ static const struct source_kind threaded_kind = {
 	.destroy = threaded_destroy,
 };
 
-/* It belongs to its owner again, and its next way may be another. */
+/* It belongs to its owner again, and its next way may be another. On its way it needs no reference
+ * to the mailbox: that drops all it has before it goes. */
 static void arrived(struct core_post *post)
 {
-	struct mailbox *mb = mailbox_of_immediate(post);
-
 	post->ops = NULL;
-	mailbox_unref(mb);
 }
 
 static void deliver(struct talev_context *ev, struct core_post *post)
@@ -104,7 +102,6 @@ int _talev_threaded_schedule_immediate(struct talev_threaded_context *tctx,
 		return -1;
 	}
 	immediate_prepare(im, handler, private_data, where);
-	mailbox_ref(tctx->mb);
 	post->ops = mailbox_immediate_ops(tctx->mb);
 	if (mailbox_send(tctx->mb, post) != 0) {
 		arrived(post);

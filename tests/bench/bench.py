@@ -1,104 +1,368 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The rows that are compared with another library: both are run in turn, so that what else the
-machine does hits both, and the medians are printed with their ratio.
+"""Runs the rows of rows.py and prints a table: talev, its peers, the floor, the ratio to the best
+peer, and whether the goal was met. The programs of a row are run in turn, so that what drifts hits
+all, and the medians are told. Runs that something else disturbed are thrown away and counted.
 
-Usage: bench.py [--rounds N] [--scale F] [ROW...]     rows: proxy threaded pingpong calls
-BUILD is the folder with the built library and tests/bench/bench_thread. The peer is compiled here
-with $CC (cc). A ratio above 1 means that talev is that many times faster, or needs that many times
-fewer calls.
+Usage: bench.py [option...] [ROW...]     P1 is P1 only, P1* all that begin so, P5 P5a to P5c
+BUILD is the folder of a release build.
 """
 
 import argparse
+import datetime
+import glob
+import json
 import os
+import platform
 import re
 import shutil
 import statistics
 import subprocess
 import sys
+import time
+
+import dropin
+import machine
+import pages
+import plots
+from rows import COLUMNS, CURVES, PEERS, PROGRAMS, ROWS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
-BUILD = os.environ.get('BUILD', os.path.join(TOP, 'build'))
+BUILD = os.path.abspath(os.environ.get('BUILD', os.path.join(TOP, 'build-release')))
 OUT = os.path.join(BUILD, 'tests/bench')
 
-# name, arguments of the programs, messages, unit, more is better
-ROWS = [
-	('proxy', 'proxy, 1 sender', ['proxy', '1'], 1000000, 'messages/s', True),
-	('proxy', 'proxy, 8 senders', ['proxy', '8'], 1000000, 'messages/s', True),
-	('threaded', 'threaded immediate, 1 sender', ['threaded', '1'], 2000000, 'messages/s', True),
-	('threaded', 'threaded immediate, 8 senders', ['threaded', '8'], 2000000, 'messages/s', True),
-	('pingpong', 'ping-pong, round trip', ['pingpong', '1'], 20000, 'ns', False),
-	('calls', 'proxy, 1 sender: system calls', ['proxy', '1'], 500000, 'per message', False),
-	('calls', 'proxy, 8 senders: system calls', ['proxy', '8'], 500000, 'per message', False),
-	('calls', 'threaded, 8 senders: system calls', ['threaded', '8'], 500000, 'per message', False),
-]
+
+def pkg_config(*args):
+	return subprocess.run(['pkg-config', *args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+		text=True)
 
 
-def compile_peers():
-	def flags(*args):
-		return subprocess.check_output(['pkg-config', *args], text=True).split()
-
-	cc = [os.environ.get('CC', 'cc'), '-std=gnu11', '-O2', '-Wall', '-pthread',
-		'-I' + os.path.join(TOP, 'tests')]
-	peers = os.path.join(HERE, 'peers')
+def compile_program(name, packages):
+	"""None, or why there is no such program."""
+	source = os.path.join(HERE, name + '.c')
+	program = os.path.join(OUT, name)
+	newest = max(os.path.getmtime(f) for f in [source] + glob.glob(os.path.join(HERE, '*.h')) +
+		glob.glob(os.path.join(TOP, 'include/talev/*.h')))
+	if os.path.exists(program) and os.path.getmtime(program) > newest:
+		return None
+	flags = packages.split() if isinstance(packages, str) else []
+	if packages and not flags:
+		found = pkg_config('--cflags', '--libs', *packages)
+		if found.returncode:
+			return 'not installed: ' + ' '.join(packages)
+		flags = found.stdout.split()
+	if name.startswith('talev'):
+		flags = ['-I' + os.path.join(TOP, 'include'), '-L' + BUILD, '-ltalev'] + flags
 	os.makedirs(OUT, exist_ok=True)
-	subprocess.check_call(cc + [os.path.join(peers, 'thread_tevent.c'), '-o',
-		os.path.join(OUT, 'peer_thread_tevent')] + flags('--cflags', '--libs', 'tevent', 'talloc'))
-	subprocess.check_call(cc + ['-D_GNU_SOURCE', '-fPIC', '-shared',
-		os.path.join(peers, 'count_calls.c'), '-o', os.path.join(OUT, 'count_calls.so'), '-ldl'])
-
-
-def run(program, arguments, count, preload=None):
-	env = dict(os.environ)
-	env['LD_LIBRARY_PATH'] = ':'.join(filter(None, [BUILD, env.get('LD_LIBRARY_PATH')]))
-	if preload:
-		env['LD_PRELOAD'] = preload
-	done = subprocess.run([os.path.join(OUT, program), *arguments, str(count)], env=env,
-		stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
+	# libev's macros break the rules of aliasing, as its manual says.
+	compiler = [os.environ.get('CC', 'cc'), '-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra',
+		'-fno-strict-aliasing', '-pthread', '-I' + os.path.join(TOP, 'tests')]
+	done = subprocess.run(compiler + [source, '-o', program] + flags, stderr=subprocess.PIPE,
+		text=True)
+	if done.returncode and 'cannot find -l' in done.stderr:
+		return 'not installed: ' + ' '.join(flags)
+	sys.stderr.write(done.stderr)
 	if done.returncode:
-		sys.exit('%s %s: exit status %d\n%s' % (program, ' '.join(arguments), done.returncode,
+		sys.exit('bench.py: %s.c does not compile' % name)
+	return None
+
+
+class Gone(Exception):
+	"""The program has no such row or variant, or is not there."""
+
+
+def environment(folders):
+	env = dict(os.environ)
+	env['LD_LIBRARY_PATH'] = ':'.join(filter(None, [folders, env.get('LD_LIBRARY_PATH')]))
+	return env
+
+
+def command(contestant, row, args):
+	"""The arguments and the environment of one run."""
+	program, variant = contestant.split(':')
+	folders = BUILD
+	if program == 'dropin':
+		program, folders = 'tevent', dropin.library(BUILD)
+		if not folders:
+			raise Gone
+	argv = [os.path.join(OUT, program), variant, row.run] + args.split()
+	if not os.path.exists(argv[0]):
+		raise Gone
+	return argv, environment(folders)
+
+
+def execute(contestant, row, args, limit):
+	"""The figures that one run has printed."""
+	if contestant.startswith('smbtorture'):
+		if limit < 60:
+			raise Gone  # it counts for two seconds
+		ours = contestant.startswith('smbtorture_dropin')
+		folders = dropin.library(BUILD) if ours else ''
+		found = None if folders is None else dropin.smbtorture(contestant.split(':')[1],
+			environment(folders))
+		if not found:
+			raise Gone
+		return found
+	argv, env = command(contestant, row, args)
+	done = subprocess.run(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+		timeout=limit)
+	if done.returncode == 77:
+		raise Gone
+	if done.returncode:
+		sys.exit('bench.py: %s: exit status %d\n%s' % (' '.join(argv), done.returncode,
 			done.stderr))
-	if preload:
-		return int(re.search(r'calls (\d+)', done.stderr).group(1)) / count
-	return float(done.stdout)
+	return {k: float(v) for k, v in (line.split() for line in done.stdout.splitlines())}
 
 
-def measure(row, rounds, scale):
-	group, _, arguments, count, _, _ = row
-	count = max(1000, int(count * scale))
-	preload = os.path.join(OUT, 'count_calls.so') if group == 'calls' else None
-	ours, theirs = [], []
-	for _ in range(rounds):
-		ours.append(run('bench_thread', arguments, count, preload))
-		theirs.append(run('peer_thread_tevent', arguments, count, preload))
-	return statistics.median(ours), statistics.median(theirs)
+def instructions(contestant, row):
+	"""Of one operation, as callgrind counts them; None where there is no callgrind or no such row."""
+	try:
+		argv, env = command(contestant, row, row.instructions)
+	except Gone:
+		return None
+	done = subprocess.run(['valgrind', '--tool=callgrind', '--instr-atstart=no',
+		'--callgrind-out-file=/dev/null'] + argv, env=env, stdout=subprocess.PIPE,
+		stderr=subprocess.PIPE, text=True, timeout=300)
+	count = re.search(r'^count ([\d.]+)', done.stdout, re.M)
+	found = re.search(r'Collected : (\d+)', done.stderr)
+	if done.returncode or not count or not found:
+		return None
+	return int(found.group(1)) / float(count.group(1))
+
+
+class Bench:
+	def __init__(self, args):
+		self.args = args
+		self.thrown = 0
+		self.why = {}
+		self.patience = args.wait  # less when it never is quiet
+
+	def tell(self, text):
+		if sys.stderr.isatty():
+			sys.stderr.write('\r\033[K' + text)
+			sys.stderr.flush()
+
+	def undisturbed(self, contestant, row, args):
+		"""One run that counts; after several that do not, the last one, which is marked."""
+		for _ in range(1 if self.args.quick else 3):
+			if row.pair and not self.args.quick:
+				quiet = machine.wait_until_quiet(self.patience, self.tell, self.spinners)
+				self.patience = self.args.wait if quiet else self.patience / 2
+			watch = machine.Watch(self.spinners)
+			found = execute(contestant, row, args, 20 if self.args.quick else 120)
+			why = None if self.args.quick else watch.disturbed(row.pair)
+			share = found.get('cpu', 1) / max(1, found.get('wall', 1))
+			if why is None and not self.args.quick and not row.pair and found.get('wall') and \
+					share < 0.6:
+				why = 'it had little of its core'
+			found['disturbed'] = why is not None
+			if why is None:
+				return found
+			self.thrown += 1
+			self.why[why] = self.why.get(why, 0) + 1
+		return found
+
+	def measure(self, row):
+		args = row.quick if self.args.quick else row.args
+		runs = {c: [] for column in row.columns.values() for c in column}
+		self.spinners = None
+		with (machine.Spinners() if row.pair and not self.args.quick else Nothing()) as spinners:
+			self.spinners = spinners
+			for i in range(1 if self.args.quick else self.args.rounds):
+				for contestant in list(runs):
+					self.tell('%s: %d of %d, %s' % (row.id, i + 1, self.args.rounds, contestant))
+					try:
+						runs[contestant].append(self.undisturbed(contestant, row,
+							args if self.args.quick else row.args_for.get(contestant, args)))
+					except Gone:
+						del runs[contestant]
+		self.tell('')
+		counts = {c: {r['count'] for r in rs} for c, rs in runs.items() if c not in row.args_for}
+		if len(set().union(*counts.values())) > 1:
+			sys.exit('bench.py: %s: not the same work: %s' % (row.id, counts))
+		return self.judge(row, runs)
+
+	def judge(self, row, runs):
+		medians = {c: {k: statistics.median(r[k] for r in rs) for k in rs[0] if k != 'disturbed'}
+			for c, rs in runs.items()}
+		best = max if row.more else min
+		values, variants = {}, {}
+		for column, contestants in row.columns.items():
+			there = [c for c in contestants if c in medians]
+			if there:
+				variants[column] = best(there, key=lambda c: medians[c][row.value])
+				values[column] = medians[variants[column]][row.value]
+		peers = [values[p] for p in PEERS if p in values]
+		values['peer'] = best(peers) if peers else None
+		goals = []
+		for goal in row.goals:
+			against = values.get(goal.of) if goal.of else 1
+			if 'talev' not in values or not against:
+				goals.append((str(goal), None, None))
+				continue
+			ratio = values['talev'] / against
+			hit = ratio >= goal.limit if goal.more else ratio <= goal.limit
+			goals.append((str(goal), ratio, hit))
+		return {
+			'id': row.id, 'title': row.title, 'unit': row.unit, 'group': row.group,
+			'more': row.more, 'values': values, 'variants': variants,
+			'also': {c: {k: medians[c][k] for k in row.also} for c in medians},
+			'runs': {c: [r[row.value] for r in rs] for c, rs in runs.items()},
+			'marked': sorted(c for c, rs in runs.items() if any(r['disturbed'] for r in rs)),
+			'goals': goals, 'date': now(),
+		}
+
+
+class Nothing:
+	def __enter__(self):
+		return None
+
+	def __exit__(self, *unused):
+		pass
+
+
+def now():
+	return datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M')
 
 
 def number(value):
-	return '{:,.0f}'.format(value) if value >= 100 else '%.4f' % value
+	if value is None:
+		return '-'
+	if value >= 10000:
+		return '%.0f k' % (value / 1000)
+	return '%.0f' % value if value >= 100 else '%.1f' % value
+
+
+def verdict(row):
+	words = []
+	for text, ratio, hit in row['goals']:
+		word = 'not there' if hit is None else 'hit' if hit else 'MISS'
+		words.append('%s %s' % (text, word))
+	return '; '.join(words)
+
+
+LAYOUT = '%-5s %-42s %8s %8s %8s %8s %8s %8s %8s %6s  %s'
+
+
+def line(row):
+	values = row['values']
+	ratio = '-'
+	if values.get('talev') and values.get('peer'):
+		ratio = '%.2f' % (values['talev'] / values['peer'])
+	cells = [number(values.get(c)) + ('~' if row['variants'].get(c) in row['marked'] else '')
+		for c in COLUMNS]
+	title = '%s, %s' % (row['title'], row['unit'])
+	return LAYOUT % (row['id'], title[:42], *cells, ratio, verdict(row))
+
+
+def head():
+	return LAYOUT % ('', '', *COLUMNS, 'ratio', 'goal of talev')
+
+
+def chosen(patterns):
+	everything = ROWS + [row for curve in CURVES for _, row in curve.rows]
+	for pattern in patterns:
+		if not any(matches(pattern, row) for row in everything):
+			sys.exit('bench.py: no row %s; there are curves, %s' % (pattern,
+				' '.join(row.id for row in ROWS)))
+	return [r for r in everything if not patterns or any(matches(p, r) for p in patterns)]
+
+
+def matches(pattern, row):
+	if pattern == 'curves':
+		return row.group == 'curve'
+	return pattern in (row.id, re.match(r'[A-Z]\d*[a-z]?', row.id).group(0).rstrip(
+		'abcdefghijklmnopqrstuvwxyz' if row.id[0] == 'P' else ''))
+
+
+def count_instructions(rows):
+	found = {}
+	print()
+	print(LAYOUT % ('', 'instructions, by callgrind', *COLUMNS, 'ratio', ''))
+	for row in rows:
+		if not row.instructions:
+			continue
+		values = {}
+		for column, contestants in row.columns.items():
+			there = [n for n in (instructions(c, row) for c in contestants) if n is not None]
+			if there:
+				values[column] = min(there)
+		peers = [values[p] for p in PEERS if p in values]
+		found[row.id] = values
+		ratio = '%.2f' % (values['talev'] / min(peers)) if peers and 'talev' in values else '-'
+		cells = [number(values.get(c)) for c in COLUMNS]
+		print((LAYOUT % (row.id, row.title[:42], *cells, ratio, '')).rstrip())
+		sys.stdout.flush()
+	return found
+
+
+def arguments():
+	parser = argparse.ArgumentParser(description=__doc__,
+		formatter_class=argparse.RawDescriptionHelpFormatter)
+	parser.add_argument('--rounds', type=int, default=5, help='of which the median is told')
+	parser.add_argument('--quick', action='store_true',
+		help='one short pass: do all programs run and count the same')
+	parser.add_argument('--compile', action='store_true', help='make the programs, measure nothing')
+	parser.add_argument('--wait', type=float, default=30,
+		help='seconds to wait before a run until the machine is quiet')
+	parser.add_argument('--times', action='store_true', help='leave out the instructions')
+	parser.add_argument('--instructions', action='store_true', help='count only those')
+	parser.add_argument('--again', action='store_true',
+		help='print and draw what there is from earlier runs')
+	parser.add_argument('--pages', action='store_true',
+		help='put the table into the manual and the README')
+	parser.add_argument('--fresh', action='store_true', help='forget the results of earlier runs')
+	parser.add_argument('rows', nargs='*', metavar='ROW')
+	args = parser.parse_args()
+	args.rows = [p for word in args.rows for p in word.split(',') if p]
+	return args
 
 
 def main():
-	parser = argparse.ArgumentParser(description=__doc__,
-		formatter_class=argparse.RawDescriptionHelpFormatter)
-	parser.add_argument('--rounds', type=int, default=5)
-	parser.add_argument('--scale', type=float, default=1.0, help='of the numbers of messages')
-	parser.add_argument('rows', nargs='*', metavar='ROW')
-	args = parser.parse_args()
-	if not shutil.which('pkg-config') or subprocess.call(['pkg-config', '--exists', 'tevent']):
-		sys.exit('bench.py: tevent is not installed; on Debian it is in libtevent-dev')
-	compile_peers()
-	print('median of %d, run in turn; load of the machine %.1f' % (args.rounds, os.getloadavg()[0]))
-	print('%-36s %14s %14s %8s  %s' % ('', 'talev', 'tevent', 'ratio', ''))
-	for row in ROWS:
-		if args.rows and row[0] not in args.rows:
-			continue
-		ours, theirs = measure(row, args.rounds, args.scale)
-		ratio = ours / theirs if row[5] else theirs / max(ours, 1e-9)
-		print('%-36s %14s %14s %8.2f  %s' % (row[1], number(ours), number(theirs), ratio, row[4]))
+	args = arguments()
+	missing = {name: compile_program(name, packages) for name, packages in PROGRAMS.items()}
+	for name, why in missing.items():
+		if why:
+			print('%s: %s' % (name, why))
+	if args.compile:
+		return 0
+	bench = Bench(args)
+	folder = os.path.join(OUT, 'quick') if args.quick else OUT
+	os.makedirs(folder, exist_ok=True)
+	path = os.path.join(folder, 'bench.json')
+	results = {'rows': {}, 'instructions': {}}
+	if os.path.exists(path) and not args.fresh and not args.quick:
+		with open(path) as f:
+			results.update(json.load(f))
+	rows = chosen(args.rows)
+
+	def keep():
+		results.update(kernel=platform.release(), cpus=os.cpu_count())
+		with open(path, 'w') as f:
+			json.dump(results, f, indent=1)
+
+	if args.again:
+		rows = [row for row in rows if row.id in results['rows']]
+	if not args.instructions:
+		print(head())
+	for row in [] if args.instructions else rows:
+		if not args.again:
+			results['rows'][row.id] = bench.measure(row)
+			keep()
+		print(line(results['rows'][row.id]))
 		sys.stdout.flush()
+	if bench.thrown:
+		print('thrown away: %d runs (%s)' % (bench.thrown, ', '.join(
+			'%d: %s' % (n, why) for why, n in sorted(bench.why.items(), key=lambda x: -x[1])[:4])))
+	if not (args.quick or args.again or args.times) and shutil.which('valgrind'):
+		results['instructions'].update(count_instructions(rows))
+		keep()
+	print('\n'.join(plots.draw(results, folder)))
+	if args.pages:
+		print('\n'.join(pages.write(results, TOP, number, folder)))
+	return 0
 
 
 if __name__ == '__main__':
-	main()
+	sys.exit(main())

@@ -4,6 +4,7 @@
  * builds this against tevent's own header and runs it with either library. Prints one number.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -88,8 +89,24 @@ static double posted_requests(unsigned long n)
 	return (double)n / (now() - start);
 }
 
-static void fired(struct tevent_context *unused, struct tevent_timer *te, struct timeval when,
-		  void *p)
+/* With an end time that does not come, as most requests of a server have one. */
+static double timed_requests(unsigned long n)
+{
+	struct timeval end = tevent_timeval_current_ofs(60, 0);
+	double start = now();
+	struct tevent_req *req;
+
+	for (left = n; left > 0;) {
+		req = make();
+		tevent_req_set_callback(req, ended, NULL);
+		check(tevent_req_set_endtime(req, ev, end));
+		tevent_req_done(req);
+	}
+	return (double)n / (now() - start);
+}
+
+static void fired(
+	struct tevent_context *unused, struct tevent_timer *te, struct timeval when, void *p)
 {
 	(void)unused, (void)te, (void)when, (void)p;
 	left--;
@@ -107,9 +124,26 @@ static double random_timers(unsigned long n)
 	for (i = 0; i < n; i++) {
 		seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
 		check(tevent_add_timer(ev, ev,
-				       tevent_timeval_add(&base, (uint32_t)(seed % 10000),
-							  (uint32_t)(seed >> 32) % 1000000),
-				       fired, NULL) != NULL);
+			      tevent_timeval_add(&base, (uint32_t)(seed % 10000),
+				      (uint32_t)(seed >> 32) % 1000000),
+			      fired, NULL) != NULL);
+	}
+	for (left = n; left > 0;)
+		turn();
+	return now() - start;
+}
+
+/* The same, each later than the one before. */
+static double ascending_timers(unsigned long n)
+{
+	struct timeval base = tevent_timeval_current();
+	double start = now();
+	unsigned long i;
+
+	base.tv_sec -= 20000;
+	for (i = 0; i < n; i++) {
+		base = tevent_timeval_add(&base, 0, 1000);
+		check(tevent_add_timer(ev, ev, base, fired, NULL) != NULL);
 	}
 	for (left = n; left > 0;)
 		turn();
@@ -168,6 +202,61 @@ static double pipes(unsigned long n, int silent)
 	return (double)n / (now() - start);
 }
 
+static void put(struct tevent_context *unused, struct tevent_fd *fde, uint16_t flags, void *p)
+{
+	int *fds = p;
+
+	(void)unused, (void)fde, (void)flags;
+	check(write(fds[1], "x", 1) == 1);
+	tevent_fd_set_flags(fde, 0);
+}
+
+struct getter {
+	int *fds;
+	struct tevent_fd *writer;
+};
+
+static void get(struct tevent_context *unused, struct tevent_fd *fde, uint16_t flags, void *p)
+{
+	struct getter *getter = p;
+	char byte;
+
+	(void)unused, (void)fde, (void)flags;
+	check(read(getter->fds[0], &byte, 1) == 1);
+	check(kill(getpid(), SIGUSR1) == 0 && kill(getpid(), SIGUSR2) == 0);
+	tevent_fd_set_flags(getter->writer, TEVENT_FD_WRITE);
+	left--;
+}
+
+static void count_signal(struct tevent_context *unused, struct tevent_signal *se, int signum,
+	int count, void *siginfo, void *p)
+{
+	(void)unused, (void)se, (void)signum, (void)siginfo;
+	*(unsigned long *)p += (unsigned)count;
+}
+
+/* Two signals for each byte through a pipe, and a timer that is far away. */
+static double signals(unsigned long n)
+{
+	unsigned long seen = 0;
+	struct getter getter;
+	double start;
+	int fds[2];
+
+	check(pipe(fds) == 0);
+	getter.fds = fds;
+	getter.writer = tevent_add_fd(ev, ev, fds[1], TEVENT_FD_WRITE, put, fds);
+	check(getter.writer != NULL);
+	check(tevent_add_fd(ev, ev, fds[0], TEVENT_FD_READ, get, &getter) != NULL);
+	check(tevent_add_signal(ev, ev, SIGUSR1, 0, count_signal, &seen) != NULL);
+	check(tevent_add_signal(ev, ev, SIGUSR2, SA_SIGINFO, count_signal, &seen) != NULL);
+	check(tevent_add_timer(ev, ev, tevent_timeval_current_ofs(600, 0), fired, NULL) != NULL);
+	start = now();
+	for (left = n; left > 0 || seen < 2 * n;)
+		turn();
+	return (double)n / (now() - start);
+}
+
 static void flip(struct tevent_context *unused, struct tevent_fd *fde, uint16_t flags, void *p)
 {
 	(void)unused, (void)flags, (void)p;
@@ -190,6 +279,29 @@ static double flips(unsigned long n)
 	return (double)n / (now() - start);
 }
 
+static void never(struct tevent_context *unused, struct tevent_fd *fde, uint16_t flags, void *p)
+{
+	(void)unused, (void)fde, (void)flags, (void)p;
+	check(false);
+}
+
+/* Events for a descriptor, made and freed. */
+static double watchers(unsigned long n)
+{
+	struct tevent_fd *fde;
+	double start;
+	int fds[2];
+
+	check(pipe(fds) == 0);
+	start = now();
+	for (left = n; left > 0; left--) {
+		fde = tevent_add_fd(ev, ev, fds[0], TEVENT_FD_READ, never, NULL);
+		check(fde != NULL);
+		talloc_free(fde);
+	}
+	return (double)n / (now() - start);
+}
+
 int main(int argc, char **argv)
 {
 	const char *row = argc > 1 ? argv[1] : "";
@@ -202,6 +314,14 @@ int main(int argc, char **argv)
 		result = requests(n);
 	else if (strcmp(row, "posted") == 0)
 		result = posted_requests(n);
+	else if (strcmp(row, "timed") == 0)
+		result = timed_requests(n);
+	else if (strcmp(row, "signals") == 0)
+		result = signals(n);
+	else if (strcmp(row, "watchers") == 0)
+		result = watchers(n);
+	else if (strcmp(row, "ascending") == 0)
+		result = ascending_timers(n);
 	else if (strcmp(row, "timers") == 0)
 		result = random_timers(n);
 	else if (strcmp(row, "immediates") == 0)

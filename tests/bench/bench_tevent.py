@@ -21,10 +21,14 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 ROWS = [
 	('requests', 1500000, 'requests created, finished, freed', '/s'),
 	('posted', 800000, 'the same by way of tevent_req_post()', '/s'),
+	('timed', 1000000, 'the same with an end time', '/s'),
 	('immediates', 3000000, 'immediates', '/s'),
 	('pipes', 300000, 'bytes through two pipes', '/s'),
 	('idle', 300000, 'the same among 400 silent descriptors', '/s'),
+	('signals', 200000, 'two signals with each byte', '/s'),
 	('flips', 300000, 'interest taken back and shown again', '/s'),
+	('watchers', 500000, 'descriptors watched and let go', '/s'),
+	('ascending', 40000, '40,000 timers, one after the other', 's'),
 	('timers', 40000, '40,000 timers at random times', 's'),
 ]
 

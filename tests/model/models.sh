@@ -95,5 +95,10 @@ finds 'guard: a waiter that sleeps without looking' guard - 100000 '-DBUG_SLEEP_
 finds 'guard: a finalizer that no frame pins' guard - 100000 '-DBUG_NO_PIN'
 finds 'guard: a handler that counts itself out while it runs' guard - 100000 '-DBUG_LEAVE_EARLY'
 finds 'guard: a second finalize that is not refused' guard - 100000 '-DBUG_EVERY_FINALIZE'
+holds 'home: every block freed once, whoever lets go last' home - 100000 ''
+holds 'home: the same with three senders' home - 100000 '-DSENDERS=3 -DEACH=1'
+finds 'home: a sender that looks, then takes' home - 100000 '-DBUG_LOOK_THEN_TAKE'
+finds 'home: a sender that looks, then gives back' home - 100000 '-DBUG_LOOK_THEN_GIVE -DEACH=3'
+finds 'home: messages without a reference' home - 100000 '-DBUG_NO_REFERENCE'
 
 [ "$failed" -eq 0 ]

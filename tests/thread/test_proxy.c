@@ -244,33 +244,22 @@ static void without_memory_there_is_no_proxy(void **state)
 	}
 }
 
-static void without_memory_nothing_is_sent(void **state)
+static void sending_and_receiving_take_no_memory(void **state)
 {
 	struct talev_context *ev = test_context(*state);
 	struct talev_thread_proxy *tp = proxy_to(ev);
-	TALLOC_CTX *mine = talloc_new(*state);
-	struct talev_immediate *im = immediate(mine);
-	struct parcel *parcel = parcel_create(mine, 1);
-	unsigned long n = 0;
+	struct talev_immediate *im = immediate(*state);
+	struct parcel *parcel = parcel_create(*state, 1);
 	int result;
 
 	if (!test_alloc_works())
 		skip();
-	do {
-		test_alloc_fail_at(++n);
-		result = talev_thread_proxy_schedule(tp, &im, receive, &parcel);
-		if (result != 0) {
-			assert_int_equal(errno, ENOMEM);
-			assert_ptr_equal(talloc_parent(im), mine);
-			assert_ptr_equal(talloc_parent(parcel), mine);
-		}
-	} while (result != 0);
-	assert_true(n > 1);
-	/* Nor does it take any to receive it. */
 	test_alloc_fail_from(1);
+	result = talev_thread_proxy_schedule(tp, &im, receive, &parcel);
 	run_what_is_there(ev);
 	assert_int_equal(test_alloc_count(), 0);
 	test_alloc_fail_at(0);
+	assert_ok(result);
 	assert_notes("1 freed:1");
 }
 
@@ -281,9 +270,100 @@ static void without_memory_there_is_no_handle(void **state)
 
 	if (!test_alloc_works())
 		skip();
+	for (unsigned long n = 1; n <= 2; n++) {
+		test_alloc_fail_at(n);
+		assert_null_errno(talev_thread_proxy_attach(*state, tp), ENOMEM);
+		test_alloc_fail_at(0);
+	}
+}
+
+static void note_lost(void *data, void *private_data)
+{
+	struct parcel *parcel = data;
+
+	test_note("%s:%d", (const char *)private_data, parcel->number);
+}
+
+static char before[] = "before";
+static char after[] = "after";
+
+/* Messages that are on their way keep the function that they were sent with. */
+static void without_memory_there_is_no_other_lost_function(void **state)
+{
+	struct talev_context *ev = test_context(*state);
+	struct talev_thread_proxy *tp = proxy_to(ev);
+
+	assert_ok(talev_thread_proxy_set_lost_fn(tp, note_lost, before));
+	send_number(tp, *state, 1);
+	if (!test_alloc_works())
+		skip();
 	test_alloc_fail_at(1);
-	assert_null_errno(talev_thread_proxy_attach(*state, tp), ENOMEM);
+	assert_errno(talev_thread_proxy_set_lost_fn(tp, note_lost, after), ENOMEM);
 	test_alloc_fail_at(0);
+	send_number(tp, *state, 2);
+	assert_ok(talev_thread_proxy_set_lost_fn(tp, note_lost, after));
+	send_number(tp, *state, 3);
+	talloc_free(tp);
+	assert_notes("before:1 freed:1 before:2 freed:2 after:3 freed:3");
+}
+
+static int free_the_immediate(struct talev_immediate **im)
+{
+	return talloc_free(*im);
+}
+
+/* Each of the two may go with the other. */
+static void free_each_other(
+	struct talev_context *ev, struct talev_immediate *im, struct parcel *parcel)
+{
+	struct talev_immediate **holder = talloc(parcel, struct talev_immediate *);
+
+	(void)ev;
+	*holder = im;
+	talloc_set_destructor(holder, free_the_immediate);
+}
+
+static void nest(struct talev_context *ev, struct talev_immediate *im, struct parcel *parcel)
+{
+	free_each_other(ev, im, parcel);
+	parcel->then = NULL;
+	talev_loop_allow_nesting(ev);
+	assert_int_equal(talev_loop_nowait(ev), 0);
+	test_note("returned");
+}
+
+static void data_may_free_the_immediate_with_it(void **state)
+{
+	struct talev_context *ev = test_context(*state);
+	struct talev_thread_proxy *tp = proxy_to(ev);
+
+	for (int i = 1; i <= 3; i++) {
+		struct parcel *parcel = parcel_create(*state, i);
+
+		parcel->then = i == 2 ? nest : free_each_other;
+		send_parcel(tp, *state, parcel);
+	}
+	run_what_is_there(ev);
+	assert_notes("1 freed:1 2 3 freed:3 returned freed:2");
+}
+
+static void receive_disabled(struct talev_context *ev, struct talev_immediate *im, void *data)
+{
+	(void)ev;
+	(void)data;
+	assert_false(talev_source_get_enabled(im));
+	test_note("received");
+}
+
+static void a_disabled_immediate_is_sent_all_the_same(void **state)
+{
+	struct talev_context *ev = test_context(*state);
+	struct talev_immediate *im = immediate(*state);
+
+	assert_ok(talev_source_set_enabled(im, false));
+	assert_ok(talev_thread_proxy_schedule(proxy_to(ev), &im, receive_disabled, NULL));
+	run_what_is_there(ev);
+	assert_notes("received");
 }
 
 int main(void)
@@ -301,8 +381,11 @@ int main(void)
 		TEST(a_handler_may_send_to_its_own_loop),
 		TEST(a_scheduled_immediate_is_taken_along),
 		TEST(without_memory_there_is_no_proxy),
-		TEST(without_memory_nothing_is_sent),
+		TEST(sending_and_receiving_take_no_memory),
 		TEST(without_memory_there_is_no_handle),
+		TEST(without_memory_there_is_no_other_lost_function),
+		TEST(data_may_free_the_immediate_with_it),
+		TEST(a_disabled_immediate_is_sent_all_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

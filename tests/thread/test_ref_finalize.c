@@ -416,12 +416,46 @@ static void without_memory_nothing_changes(void **state)
 	test_alloc_fail_at(0);
 	assert_int_equal(talev_ref_get_status(end.ref), TALEV_REF_IDLE);
 	assert_ok(talev_ref_finalize(end.ref, 0, count_end, &end));
-	/* Nor may the loop be without it when it finalizes: the finalizer runs. */
+	watch_memory(thing->source);
+	assert_ok(talev_source_set_finalizer(thing->source, 0, count_finalizer, thing));
+	/* The loop may be without it when it finalizes: it was said that it would. */
 	test_alloc_fail_from(1);
 	while (talev_loop_nowait(ev) == 0) {
 	}
 	test_alloc_fail_at(0);
 	assert_int_equal(end.count, 1);
+	assert_int_equal(thing->finalized, 1);
+	assert_notes("memory");
+}
+
+static void finalize_self_and_look(struct thing *thing)
+{
+	struct end *end = thing->arg;
+
+	assert_ok(finalize_elsewhere(end));
+	talev_loop_allow_nesting(thing->ev);
+	test_alloc_fail_from(1);
+	run_what_is_there(thing->ev);
+	test_alloc_fail_at(0);
+	assert_int_equal(end->count, 0);
+	assert_notes("");
+}
+
+/* All that waits for the handler waits without a list as well. */
+static void without_memory_in_a_loop_nested_in_the_handler(void **state)
+{
+	struct talev_context *ev = test_context(*state);
+	struct thing *thing = kind_add(kind_of_test(), ev, *state, finalize_self_and_look, NULL);
+	struct end end = end_of(thing);
+
+	if (!test_alloc_works())
+		skip();
+	thing->arg = &end;
+	watch_memory(thing->source);
+	kind_fire(thing);
+	run_what_is_there(ev);
+	assert_int_equal(end.count, 1);
+	assert_notes("memory");
 }
 
 int main(void)
@@ -445,6 +479,7 @@ int main(void)
 		TEST(flags_are_those_of_finalize_except_now),
 		TEST(the_context_is_freed_where_the_descriptor_is_closed),
 		EACH_KIND(without_memory_nothing_changes),
+		EACH_KIND(without_memory_in_a_loop_nested_in_the_handler),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "thread/home.h"
+
+#include <stdlib.h>
+
+/* talloc's own part of a chunk. Another value would only make the list longer than it is worth. */
+#define HEADER 96
+/* What a cache does not keep is not worth the way. */
+#define LARGEST ((size_t)1024)
+/* That may be packed, and as much that was brought, and is kept. */
+#define MOST ((size_t)64 * 1024)
+/* The immediate and the data. */
+#define MESSAGE 2
+
+struct block {
+	struct block *next;
+};
+
+static uintptr_t this_thread(void)
+{
+	static _Thread_local char here;
+
+	return (uintptr_t)&here;
+}
+
+static struct block *free_some(struct block *block, unsigned n)
+{
+	while (block != NULL && n-- > 0) {
+		struct block *next = block->next;
+
+		free(block);
+		block = next;
+	}
+	return block;
+}
+
+static void free_all(struct block *block)
+{
+	while (block != NULL)
+		block = free_some(block, MESSAGE);
+}
+
+static struct block *take(struct block *_Atomic *list)
+{
+	if (atomic_load_explicit(list, memory_order_relaxed) == NULL)
+		return NULL;
+	return atomic_exchange_explicit(list, NULL, memory_order_acquire);
+}
+
+static bool give(struct block *_Atomic *list, struct block *blocks)
+{
+	struct block *none = NULL;
+
+	return atomic_load_explicit(list, memory_order_relaxed) == NULL &&
+	       atomic_compare_exchange_strong_explicit(
+		       list, &none, blocks, memory_order_release, memory_order_relaxed);
+}
+
+void home_init(struct home *home)
+{
+	atomic_init(&home->brought, NULL);
+	atomic_init(&home->kept, NULL);
+	atomic_init(&home->sender, 0);
+	home->packed = NULL;
+	home->bytes = 0;
+	home->far = false;
+}
+
+void home_visit(struct home *home)
+{
+	uintptr_t me = this_thread();
+	struct block *blocks;
+
+	if (atomic_load_explicit(&home->sender, memory_order_relaxed) != me)
+		atomic_store_explicit(&home->sender, me, memory_order_relaxed);
+	blocks = take(&home->kept);
+	if (blocks == NULL)
+		blocks = take(&home->brought);
+	blocks = free_some(blocks, MESSAGE);
+	/* Somebody else who sends through the same handle may have left his there. */
+	if (blocks != NULL && !give(&home->kept, blocks))
+		free_all(blocks);
+}
+
+void home_pack(struct home *home, size_t size)
+{
+	struct block *block;
+
+	if (!home->far || size == 0)
+		return;
+	size += HEADER;
+	if (size > LARGEST || home->bytes + size > MOST)
+		return;
+	block = malloc(size);
+	if (block == NULL)
+		return;
+	block->next = home->packed;
+	home->packed = block;
+	home->bytes += size;
+}
+
+void home_bring(struct home *home)
+{
+	home->far = atomic_load_explicit(&home->sender, memory_order_relaxed) != this_thread();
+	if (home->packed != NULL && give(&home->brought, home->packed)) {
+		home->packed = NULL;
+		home->bytes = 0;
+	}
+}
+
+void home_clear(struct home *home)
+{
+	free_all(take(&home->brought));
+	free_all(take(&home->kept));
+	free_all(home->packed);
+}
