@@ -5,7 +5,8 @@
 # is a configuration of its own. `make test` uses build/, build-asan/ and build-tsan/ whatever BUILD
 # says.
 #
-#   make [all] test test-fast test-samba demo bench install uninstall dist distcheck clean distclean
+#   make [all] test test-fast test-samba demo bench bench-tevent install uninstall dist distcheck clean distclean
+#   ROWS=P1,P5 what make bench measures
 #   T='-k timer --only plain'   arguments for the test driver (see buildtools/run_tests.py --help)
 
 -include config.mk
@@ -13,9 +14,10 @@ BUILD ?= build
 PLAIN = build
 ASAN = build-asan
 TSAN = build-tsan
+RELEASE = build-release
 
 # A checkout is for developers; a release is for everybody.
-DEVELOPER = $(if $(wildcard .git),--developer)
+DEVELOPER = $(if $(wildcard .git),$(if $(filter $(RELEASE),$(1)),,--developer))
 
 lock = $(if $(filter build,$(1)),.lock-waf_linux_build,.lock-waf-$(1))
 # $(call waf,folder,configure options,arguments): configures the folder first if it is not yet
@@ -30,7 +32,7 @@ tsan_targets = $(shell buildtools/run_tests.py --only tsan --list | \
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
-.PHONY: all demo test test-fast test-samba check tests install uninstall bench dist distcheck \
+.PHONY: all demo test test-fast test-samba check tests install uninstall bench bench-tevent dist distcheck \
 	clean distclean
 
 all:
@@ -63,14 +65,17 @@ test-samba:
 	@$(call waf,$(PLAIN),,build)
 	@buildtools/run_tests.py -j 1 --only scripts -k '^tests/(samba|tevent)/' $(T)
 
+# What is measured is what is released. ROWS=P1,P5 limits it, B='--rounds 3' are other options.
 bench:
 	@buildtools/bootstrap build bench
-	@if ls tests/bench/*.c >/dev/null 2>&1; then \
-		$(call waf,$(BUILD),$(call kind,$(BUILD)),build --bench) && \
-		BUILD=$(CURDIR)/$(BUILD) LD_LIBRARY_PATH=$(CURDIR)/$(BUILD) tests/bench/run.sh; \
-	else \
-		echo "no benchmarks yet"; \
-	fi
+	@$(call waf,$(RELEASE),,build)
+	@BUILD=$(CURDIR)/$(RELEASE) tests/bench/bench.py $(B) $(ROWS)
+
+# The drop-in beside the tevent of the system, both under programs that were built for that.
+bench-tevent:
+	@buildtools/bootstrap build bench samba
+	@$(call waf,$(RELEASE),,build)
+	@tests/bench/bench_tevent.py --build $(RELEASE) $(B)
 
 install:
 	@$(call waf,$(BUILD),$(call kind,$(BUILD)),install --destdir="$(DESTDIR)")

@@ -23,16 +23,25 @@ top = '.'
 out = os.environ.get('BUILD') or 'build'
 
 # Libraries: name, rooms below lib/, libraries of ours it needs, pkg-config packages it needs.
-# The exported symbols are in buildtools/abi/<name>-<version>.sigs, one file per release.
+# The exported symbols are in buildtools/abi/<name>-<version>.sigs, one file per release; what our
+# other libraries may use besides, and nobody else, is in buildtools/abi/<name>-private.names.
 LIBRARIES = [
 	('talev', 'base life core backend event front thread request inspect', [], ['talloc', 'libbsd']),
+	('talev-loops', 'work loops', ['talev'], ['talloc', 'libbsd']),
 ]
 
 # What --disable-<part> leaves out: name, what it is, pkg-config packages it needs.
 PARTS = [
+	('loops', 'libtalev-loops: job queues and loop managers', []),
 	('talevd', 'the plugin daemon, talevctl and the plugins', ['talloc', 'libbsd', 'inih']),
 	('tevent', 'the drop-in libtevent.so.0', ['talloc', 'libbsd']),
 	('man', 'the manual pages', []),
+]
+
+# What is left out too if its package is not there: name, what it is, the package, its sources, the
+# macro that says it is built.
+OPTIONAL = [
+	('uring', 'the backend uring', 'liburing', 'lib/backend/uring*.c', 'TALEV_URING'),
 ]
 
 # The release of tevent that the drop-in stands in for.
@@ -46,6 +55,7 @@ PACKAGES = {
 	'libbsd': 'libbsd-dev',
 	'inih': 'libinih-dev',
 	'cmocka': 'libcmocka-dev',
+	'liburing': 'liburing-dev',
 }
 
 # Directories: option, help, default.
@@ -64,6 +74,16 @@ DEVELOPER = '''
 
 # Folders of tests/ whose programs are not tests of a room.
 NOT_ROOMS = ['support', 'bench', 'fuzz', 'model', 'man', 'install', 'demo', 'tevent', 'samba']
+
+
+# The part that a library is, which --disable-<part> leaves out; '' for the one that is always there.
+def part_of(library):
+	return library.partition('-')[2]
+
+
+def libraries(ctx):
+	return [l for l in LIBRARIES
+		if not part_of(l[0]) or ctx.env['TALEV_WITH_' + part_of(l[0]).upper()]]
 
 
 def at_top(ctx):
@@ -104,15 +124,13 @@ def options(opt):
 		help='address,undefined or thread')
 	group.add_option('--developer', action='store_true', default=False, dest='talev_developer',
 		help='many warnings, and each is an error')
-	for name, what, _ in PARTS:
+	for name, what in [p[:2] for p in PARTS + OPTIONAL]:
 		group.add_option('--disable-' + name, action='store_true', default=False,
 			dest='talev_disable_' + name, help='leave out ' + what)
 
 	group = opt.add_option_group('talev: what to build besides')
 	group.add_option('--tests', action='store_true', default=False, dest='talev_tests',
 		help='the test programs')
-	group.add_option('--bench', action='store_true', default=False, dest='talev_bench',
-		help='the benchmarks')
 
 
 def need(conf, package, mandatory=True):
@@ -121,7 +139,7 @@ def need(conf, package, mandatory=True):
 		errmsg='not found; on Debian it is in %s' % PACKAGES[package])
 	# Would otherwise go to everybody who uses the library in-tree.
 	del conf.env['DEFINES_' + env_key(package)]
-	if not conf.env['HAVE_' + env_key(package)]:
+	if at_top(conf) and not conf.env['HAVE_' + env_key(package)]:
 		# waf configures again while one of these files is not there: so it looks for what was
 		# missing in every build, until somebody has installed it.
 		conf.files.append(conf.bldnode.make_node(package + '-is-missing').abspath())
@@ -169,19 +187,23 @@ def configure(conf):
 	for _, _, _, wanted in LIBRARIES:
 		packages += [p for p in wanted if p not in packages]
 	for name, _, wanted in PARTS:
-		on = everything(conf) and not option('talev_disable_' + name)
+		on = everything(conf) or name in [part_of(l[0]) for l in LIBRARIES]
+		on = on and not option('talev_disable_' + name)
 		env['TALEV_WITH_' + name.upper()] = on
 		if on:
 			packages += [p for p in wanted if p not in packages]
 	for package in packages:
 		need(conf, package)
+	for name, _, package, _, _ in OPTIONAL:
+		if not option('talev_disable_' + name):
+			need(conf, package, mandatory=False)
 	if at_top(conf):
 		need(conf, 'cmocka', mandatory=False)
 
 
 def build(bld):
 	bld.load('talev_abi', tooldir=tooldir(bld))
-	for library in LIBRARIES:
+	for library in libraries(bld):
 		build_library(bld, *library)
 	if not everything(bld):
 		return
@@ -194,8 +216,6 @@ def build(bld):
 		build_tevent(bld)
 	if getattr(bld.options, 'talev_tests', False):
 		build_tests(bld)
-	if getattr(bld.options, 'talev_bench', False):
-		build_bench(bld)
 	if at_top(bld) and bld.cmd == 'install' and not bld.options.destdir and os.geteuid() == 0:
 		bld.add_post_fun(lambda ctx: subprocess.call(['/sbin/ldconfig']))
 
@@ -205,12 +225,23 @@ def common(bld, **kw):
 	kw['cflags'] = bld.env.TALEV_CFLAGS + kw.get('cflags', [])
 	kw['linkflags'] = bld.env.TALEV_LINKFLAGS + kw.get('linkflags', [])
 	kw['defines'] = ['_GNU_SOURCE'] + kw.get('defines', [])
+	kw['defines'] += [o[4] for o in OPTIONAL if has(bld, o[2])]
 	return kw
+
+
+def has(bld, package):
+	return bool(bld.env['HAVE_' + env_key(package)])
 
 
 def sources_of(bld, rooms):
 	return bld.path.ant_glob(['lib/%s/*.c' % r for r in rooms.split()] +
-		['lib/%s/*.S' % r for r in rooms.split()])
+		['lib/%s/*.S' % r for r in rooms.split()],
+		excl=[o[3] for o in OPTIONAL if not has(bld, o[2])])
+
+
+# What the packages of a library add, and those that it can do without.
+def libs(packages):
+	return keys(packages + [o[2] for o in OPTIONAL])
 
 
 # The objects are compiled once; the shared library, the static one and the tests link them.
@@ -223,15 +254,17 @@ def build_library(bld, name, rooms, ours, packages):
 		# Nobody replaces our functions one by one: calls inside the library need no detour, and
 		# the frames of a thread are looked at in every turn.
 		cflags=['-fPIC', '-fno-semantic-interposition', '-ftls-model=initial-exec'],
-		use=[o + '-shared' for o in ours] + keys(packages), idx=1))
+		use=[o + '-shared' for o in ours] + libs(packages), idx=1))
 	bld(**common(bld, features='c cshlib talev_abi', name=name + '-shared', target=name,
-		talev_abi=name, vnum=VERSION, export_includes='include',
-		linkflags=['-Wl,-Bsymbolic-functions'],
-		use=[name + '-objects'] + [o + '-shared' for o in ours] + keys(packages),
+		talev_abi=name, talev_version=VERSION, vnum=VERSION, export_includes='include',
+		# Threads that end by themselves may have a few instructions of it left to do when the
+		# plugin that brought it is unloaded.
+		linkflags=['-Wl,-Bsymbolic-functions'] + (['-Wl,-z,nodelete'] if part_of(name) else []),
+		use=[name + '-objects'] + [o + '-shared' for o in ours] + libs(packages),
 		install_path='${TALEV_LIBDIR}'))
 	if bld.env.TALEV_STATIC:
 		bld(features='c cstlib', name=name + '-static', target=name, export_includes='include',
-			use=[name + '-objects'] + [o + '-static' for o in ours] + keys(packages),
+			use=[name + '-objects'] + [o + '-static' for o in ours] + libs(packages),
 			install_path='${TALEV_LIBDIR}' if everything(bld) else None)
 	if everything(bld):
 		build_pc(bld, name)
@@ -248,6 +281,7 @@ def build_pc(bld, name, version=VERSION, install_path='${TALEV_LIBDIR}/pkgconfig
 		return '${prefix}' + directory[len(prefix):] if inside else directory
 
 	bld(features='subst', name=name + '-pc', source=template, target=name + '.pc', VERSION=version,
+		OPTIONAL=''.join(' ' + o[2] for o in OPTIONAL if has(bld, o[2])),
 		PREFIX=prefix, LIBDIR=below_prefix(bld.env.TALEV_LIBDIR),
 		INCLUDEDIR=below_prefix(bld.env.TALEV_INCLUDEDIR),
 		install_path=install_path)
@@ -329,7 +363,7 @@ def build_plugins(bld, folder, target, install_path):
 # The library's own objects, and those of every library of ours that it needs.
 def closure(library, objects_of):
 	name, _, ours, packages = library
-	out = [name + objects_of] + keys(packages)
+	out = [name + objects_of] + libs(packages)
 	for other in LIBRARIES:
 		if other[0] in ours:
 			out += [u for u in closure(other, objects_of) if u not in out]
@@ -360,6 +394,8 @@ def build_test(bld, room, source, support):
 		uses += ['talev-talevd-objects', 'talev-talevctl-objects', 'talev-plugind-common']
 		uses += keys(PLUGIND)
 	library = next((l for l in LIBRARIES if room in l[1].split()), LIBRARIES[0])
+	if library not in libraries(bld):
+		return
 	# A test that defines __wrap_foo() means: every call of foo() in this program comes to me.
 	wraps = set()
 	for text in [source] + support:
@@ -370,16 +406,6 @@ def build_test(bld, room, source, support):
 		linkflags=['-Wl,--wrap=' + w for w in sorted(wraps)],
 		use=uses + closure(library, '-objects') + keys(['talloc', 'libbsd', 'cmocka']),
 		install_path=None))
-
-
-def build_bench(bld):
-	# bench_tevent.c is for either libtevent, and built by bench_tevent.py.
-	for source in bld.path.ant_glob('tests/bench/*.c', excl='tests/bench/bench_tevent*.c'):
-		target = 'tests/bench/' + source.name[:-len('.c')]
-		bld(**common(bld, features='c cprogram', source=source, target=target, idx=40,
-			name='talev-' + target.replace('/', '-'), includes='include tests',
-			use=[l[0] + '-shared' for l in LIBRARIES] + keys(['talloc', 'libbsd']),
-			install_path=None))
 
 
 def dist(ctx):

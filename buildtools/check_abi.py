@@ -6,6 +6,9 @@ buildtools/abi/<library>-<version>.sigs holds one line for each function which t
 `name: result (parameters)`, and is the version node that it lives in, TALEV_<version>. --update
 rewrites the list of the version in wscript, the release that is being made, from the public
 headers. The older lists are promises.
+
+buildtools/abi/<library>-private.names holds what our other libraries of the same version use besides,
+in the node TALEV_PRIVATE_<version>. It is no promise to anybody.
 """
 
 import re
@@ -16,7 +19,8 @@ from check_support import house
 LISTS = "buildtools/abi"
 # Whose list a public header belongs to; what is not named is the first library's.
 LIBRARY_OF = {
-    "job": "talev-loops", "loops": "talev-loops", "watchdog": "talev-loops",
+    "job": "talev-loops", "histogram": "talev-loops", "loops": "talev-loops", "move": "talev-loops",
+    "pool": "talev-loops", "retire": "talev-loops", "watchdog": "talev-loops",
     "stream": "talev-net", "listener": "talev-net", "dgram": "talev-net",
     "coro": "talev-co", "http": "talev-http",
 }
@@ -52,6 +56,15 @@ def lists_of(tree):
     for lists in libraries.values():
         lists.sort(key=lambda one: one.version)
     return libraries
+
+
+def private_of(tree, library):
+    """name -> (list, line number)"""
+    path = tree.top / LISTS / f"{library}-private.names"
+    if not path.exists():
+        return {}
+    return {name: (path, number) for number, name in enumerate(path.read_text().splitlines(), 1)
+            if name and not name.startswith("#")}
 
 
 def declared(tree, library):
@@ -122,6 +135,27 @@ def check_declared(tree, lists, headers):
     return promised
 
 
+def imported(library):
+    """The names that a library wants from others."""
+    done = house.run("nm", "-D", "--undefined-only", library)
+    return {line.split()[-1].partition("@")[0] for line in done.stdout.splitlines() if line}
+
+
+def check_private(tree, private, node, symbols, others):
+    """Takes the private ones out of symbols. others: what our other libraries import, or None."""
+    for name, (path, number) in private.items():
+        if name.lstrip("_").startswith("talev_"):
+            tree.finding(path, number, f"{name} has the name of a public function")
+        elif name not in symbols:
+            tree.finding(path, number, f"{name} is listed but the library does not have it")
+        elif symbols[name][1] != node or symbols[name][0] not in "TW":
+            tree.finding(path, number, f"{name} is exported as “{symbols[name][1]}”, "
+                         f"nm calls it {symbols[name][0]}: it must be a function in {node}")
+        elif others is not None and name not in others:
+            tree.finding(path, number, f"{name}: none of our other libraries uses it")
+        symbols.pop(name, None)
+
+
 def check_exported(tree, newest, promised, headers, symbols):
     for name, (one, number) in promised.items():
         if name not in symbols:
@@ -156,7 +190,12 @@ def check(tree):
         promised = check_declared(tree, lists, headers)
         library = tree.library(name)
         if library:
-            check_exported(tree, lists[-1], promised, headers, exported(library))
+            symbols = exported(library)
+            prefix, _, version = lists[-1].node.rpartition("_")
+            others = [tree.library(other) for other in libraries if other != name]
+            check_private(tree, private_of(tree, name), f"{prefix}_PRIVATE_{version}", symbols,
+                          set().union(*map(imported, others)) if others and all(others) else None)
+            check_exported(tree, lists[-1], promised, headers, symbols)
         else:
             tree.skip(f"no lib{name}.so in {tree.build}: build first")
 
@@ -234,6 +273,15 @@ def self_test(try_tree):
         script="TALEV_0.1.0 { global: *talev_*; local: *; };\n")
     bad("a stranger", {}, f"{new}:1: talev_d is exported (data, nm calls it",
         code=code + "int talev_d;\n", script=script.replace("talev_a;", "talev_a; talev_d;"))
+    private = f"{LISTS}/talev-private.names"
+    script += "TALEV_PRIVATE_0.2.0 { global: box_*; };\n"
+    code += "int box_a(void) { return 0; }\nint box_b;\n"
+    bad("a private one", {private: "# ours\nbox_a\n"}, f"{new}:1: box_b is exported (data",
+        code=code, script=script)
+    bad("private, but", {private: "box_a\nbox_b\nbox_c\ntalev_a\n"},
+        f"{private}:2: box_b is exported as “TALEV_PRIVATE_0.2.0”, nm calls it",
+        f"{private}:3: box_c is listed but the library does not have it",
+        f"{private}:4: talev_a has the name of a public function", code=code, script=script)
     try_tree("no list", {"include/talev/a.h": "\n"}, "the list of exported symbols is missing")
 
 

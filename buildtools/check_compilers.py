@@ -26,6 +26,10 @@ def check(tree):
         raise house.Skip(f"no sources in {tree.top}")
     flags = developer_flags(tree) + DEFINES + ["-std=c11", "-fsyntax-only"]
     flags += ["-I" + str(tree.top / d) for d in ("lib", "include")]
+    if house.have("pkg-config") and house.run("pkg-config", "--exists", "liburing").returncode == 0:
+        flags.append("-DTALEV_URING")
+    else:
+        sources = [s for s in sources if not s.name.startswith("uring")]
     flags += house.pkg_config("--cflags", "talloc") + house.pkg_config("--cflags", "libbsd")
     for compiler in filter(house.have, COMPILERS):
         done = house.run(compiler, *flags, *map(str, sources), cwd=tree.top)

@@ -12,6 +12,8 @@ from check_support import house
 
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 SECONDS = 20
+# Libraries besides the first.
+MORE = ["talev-loops"]
 
 
 def is_program(text):
@@ -20,6 +22,11 @@ def is_program(text):
 
 def is_plugin(text):
     return "TALEV_PLUGIN" in text and not is_program(text)
+
+
+def soname_of(path):
+    found = re.search(r"SONAME.*\[(.*)\]", house.run("readelf", "-d", path).stdout)
+    return found.group(1) if found else path.name
 
 
 class Compiler:
@@ -38,14 +45,16 @@ class Compiler:
             self.sanitize = ["-fsanitize=thread"]
         self.cflags = [f"-I{tree.top}/include", *house.pkg_config("--cflags", "talloc")]
         self.libs = house.pkg_config("--libs", "talloc")
-        found = re.search(r"SONAME.*\[(.*)\]", house.run("readelf", "-d", self.library).stdout)
-        self.soname = found.group(1) if found else self.library.name
+        # The others, for the pages about them; a page that needs none of them links none.
+        self.libraries = {soname_of(path): path for path in
+                          [self.library, *filter(None, map(tree.library, MORE))]}
         self.tevent = tree.library("tevent")
 
     def compile(self, text, folder, plugin, where, line):
         """The path of the program, or None and a finding at the line of the page."""
         folder = pathlib.Path(folder)
-        (folder / self.soname).symlink_to(self.library)
+        for soname, path in self.libraries.items():
+            (folder / soname).symlink_to(path)
         out = folder / ("example.so" if plugin else "example")
         # #line makes gcc speak of the page.
         source = f'#line {line} "{where}"\n{text}'
@@ -58,8 +67,9 @@ class Compiler:
             (folder / "libtevent.so.0").symlink_to(self.tevent)
             drop_in = [f"-I{self.tree.top}/include/tevent", "-xnone", folder / "libtevent.so.0"]
         done = house.run("gcc", "-xc", "-std=gnu11", *WARNINGS, "-g", *self.sanitize, *self.cflags,
-                         "-", "-o", out, *shared, *drop_in, "-xnone", folder / self.soname,
-                         *self.libs, "-pthread", f"-Wl,-rpath,{folder}", input=source, cwd=folder)
+                         "-", "-o", out, *shared, *drop_in, "-xnone", "-Wl,--as-needed",
+                         *[folder / soname for soname in self.libraries], *self.libs,
+                         "-pthread", f"-Wl,-rpath,{folder}", input=source, cwd=folder)
         if done.returncode == 0:
             return out
         errors = [error.groups() for error in

@@ -20,15 +20,15 @@ struct talev_context;
 struct talev_context *_talev_context_init(TALLOC_CTX *mem_ctx, const char *where);
 #define talev_context_init(mem_ctx) _talev_context_init(mem_ctx, TALEV_WHERE(context))
 
-/* The same on the backend of that name; NULL is the best. NULL: EINVAL no such backend; ENOMEM,
- * EMFILE, ENFILE. */
+/* The same on the backend of that name; NULL is the best. NULL: EINVAL no such backend; EOPNOTSUPP
+ * it cannot be had here; ENOMEM, EMFILE, ENFILE. */
 struct talev_context *_talev_context_init_byname(
 	TALLOC_CTX *mem_ctx, const char *backend, const char *where);
 #define talev_context_init_byname(mem_ctx, backend)                                                \
 	_talev_context_init_byname(mem_ctx, backend, TALEV_WHERE(context))
 
-/* The names of the backends, best first, NULL at the end; a talloc array. NULL: ENOMEM.
- * Any thread. */
+/* The names of the backends to be had here, best first, NULL at the end; a talloc array. NULL:
+ * ENOMEM. Any thread. */
 const char **talev_backend_list(TALLOC_CTX *mem_ctx);
 
 /* The name of the context's backend. */

@@ -61,6 +61,20 @@ int alarm_set(struct alarms *alarms, enum talev_clock clock, talev_time_t deadli
 	return created;
 }
 
+talev_time_t alarm_timeout(const struct backend_deadlines *deadlines)
+{
+	talev_time_t deadline = deadlines->at[TALEV_CLOCK_MONOTONIC];
+	talev_time_t longest = deadlines->longest > 0 ? deadlines->longest : TALEV_NEVER;
+	talev_time_t now;
+
+	if (deadline == TALEV_NEVER)
+		return longest;
+	now = base_clock_now(TALEV_CLOCK_MONOTONIC);
+	if (deadline <= now)
+		return 0;
+	return deadline - now < longest ? deadline - now : longest;
+}
+
 void alarm_drain(struct alarms *alarms, enum talev_clock clock)
 {
 	struct alarm *alarm = &alarms->of[clock];

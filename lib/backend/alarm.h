@@ -7,6 +7,7 @@
 #define BACKEND_ALARM_H
 
 #include "base/base.h"
+#include "core/backend.h"
 
 struct alarm {
 	int fd; /* -1: none yet */
@@ -25,6 +26,10 @@ void alarm_close(struct alarms *alarms, enum talev_clock clock);
 /* Readable from deadline on; TALEV_NEVER: not any more. No system call if it is so already.
  * 1: done, and the descriptor is new, so nobody watches it yet. -1: ENOMEM, EMFILE, ENFILE. */
 int alarm_set(struct alarms *alarms, enum talev_clock clock, talev_time_t deadline);
+
+/* How long a wait may last that ends by itself, for deadlines without an alarm; TALEV_NEVER: for
+ * ever. */
+talev_time_t alarm_timeout(const struct backend_deadlines *deadlines);
 
 /* It was found readable, and no longer is. */
 void alarm_drain(struct alarms *alarms, enum talev_clock clock);

@@ -7,10 +7,14 @@
 #ifndef BACKEND_BACKEND_H
 #define BACKEND_BACKEND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "core/backend.h"
 
 /* Gives a sim backend the seed of its order. */
 void sim_set_seed(struct backend *be, uint64_t seed);
+
+/* May this process have a uring backend? No: there is none, or not any more. */
+bool uring_works(void);
 
 #endif

@@ -14,9 +14,12 @@
 #include "backend/backend.h"
 #include <errno.h>
 #include "backend/alarm.h"
+#include "backend/pollmask.h"
 #include "base/base.h"
 
 #define ROOM_MIN 16u
+/* After a look that found nothing, so many waits go by without one. */
+#define LOOK_AGAIN 16
 
 /* What the kernel need not know of an entry. */
 struct label {
@@ -35,6 +38,7 @@ struct poll_backend {
 	uint32_t index_size;
 	unsigned fork_generation;
 	struct alarms alarms;
+	unsigned no_looks; /* this many waits go without a look before them */
 };
 
 static struct poll_backend *self(struct backend *be)
@@ -66,46 +70,6 @@ static struct backend *poll_create(TALLOC_CTX *mem_ctx)
 	alarms_init(&pb->alarms);
 	talloc_set_destructor(pb, poll_destructor);
 	return &pb->be;
-}
-
-static short to_kernel(uint32_t events)
-{
-	int mask = 0;
-
-	if (events & TALEV_FD_READ)
-		mask |= POLLIN;
-	if (events & TALEV_FD_WRITE)
-		mask |= POLLOUT;
-	if (events & TALEV_FD_HUP)
-		mask |= POLLRDHUP;
-	return (short)mask;
-}
-
-static uint32_t from_kernel(short mask)
-{
-	uint32_t events = 0;
-
-	if (mask & POLLIN)
-		events |= TALEV_FD_READ;
-	if (mask & POLLOUT)
-		events |= TALEV_FD_WRITE;
-	if (mask & POLLERR)
-		events |= TALEV_FD_ERROR;
-	if (mask & POLLRDHUP)
-		events |= TALEV_FD_HUP;
-	if (mask & POLLHUP)
-		events |= TALEV_FD_HUP | BACKEND_HANGUP;
-	if (mask & POLLNVAL)
-		events |= BACKEND_CLOSED;
-	return events;
-}
-
-/* By the judge who would say POLLNVAL later: O_PATH descriptors are open for fcntl(2), not here. */
-static bool open_for_poll(int fd)
-{
-	struct pollfd probe = {.fd = fd};
-
-	return fd >= 0 && (base_poll(&probe, 1, 0) < 0 || !(probe.revents & POLLNVAL));
 }
 
 static struct pollfd *find(struct poll_backend *pb, int fd)
@@ -208,10 +172,10 @@ static int poll_modify(struct backend *be, int fd, uint32_t generation, uint32_t
 		return 0;
 	/* wait() has found it closed, and forgotten it. */
 	if (old_events != 0 && entry == NULL) {
-		errno = open_for_poll(fd) ? ESTALE : EBADF;
+		errno = pollmask_open(fd) ? ESTALE : EBADF;
 		return -1;
 	}
-	if (look && !open_for_poll(fd)) {
+	if (look && !pollmask_open(fd)) {
 		if (entry != NULL)
 			forget(pb, fd);
 		errno = EBADF;
@@ -222,8 +186,8 @@ static int poll_modify(struct backend *be, int fd, uint32_t generation, uint32_t
 		return 0;
 	}
 	if (entry == NULL)
-		return add(pb, fd, generation, to_kernel(new_events));
-	*entry = (struct pollfd){.fd = fd, .events = to_kernel(new_events)};
+		return add(pb, fd, generation, pollmask_from(new_events));
+	*entry = (struct pollfd){.fd = fd, .events = pollmask_from(new_events)};
 	pb->labels[entry - pb->fds].generation = generation;
 	return 0;
 }
@@ -261,7 +225,7 @@ static int collect(struct poll_backend *pb, int ready, struct backend_event *eve
 		if (entry->revents == 0)
 			continue;
 		ready--;
-		told = from_kernel(entry->revents);
+		told = pollmask_to(entry->revents);
 		entry->revents = 0;
 		if (label->alarm != 0) {
 			alarm_drain(&pb->alarms, (enum talev_clock)(label->alarm - 1));
@@ -276,18 +240,24 @@ static int collect(struct poll_backend *pb, int ready, struct backend_event *eve
 	return reported;
 }
 
-static talev_time_t timeout_of(const struct backend_deadlines *deadlines)
+/* To wait, the kernel puts the caller into the queue of each descriptor up to the first that is
+ * ready, and takes it out again: that is most of the cost. A busy loop therefore looks first. If
+ * that was in vain it is not that busy. */
+static int wait_for(struct poll_backend *pb, talev_time_t timeout)
 {
-	talev_time_t deadline = deadlines->at[TALEV_CLOCK_MONOTONIC];
-	talev_time_t longest = deadlines->longest > 0 ? deadlines->longest : TALEV_NEVER;
-	talev_time_t now;
+	int n;
 
-	if (deadline == TALEV_NEVER)
-		return longest;
-	now = base_clock_now(TALEV_CLOCK_MONOTONIC);
-	if (deadline <= now)
-		return 0;
-	return deadline - now < longest ? deadline - now : longest;
+	if (timeout == 0)
+		return base_poll(pb->fds, pb->used, 0);
+	if (pb->no_looks == 0) {
+		n = base_poll(pb->fds, pb->used, 0);
+		if (n != 0)
+			return n;
+		pb->no_looks = LOOK_AGAIN;
+	} else {
+		pb->no_looks--;
+	}
+	return base_poll(pb->fds, pb->used, timeout);
 }
 
 static int poll_wait(struct backend *be, const struct backend_deadlines *deadlines, bool block,
@@ -306,9 +276,9 @@ static int poll_wait(struct backend *be, const struct backend_deadlines *deadlin
 			return -1;
 		if (set_alarm(pb, TALEV_CLOCK_BOOTTIME, deadlines->at[TALEV_CLOCK_BOOTTIME]) != 0)
 			return -1;
-		timeout = timeout_of(deadlines);
+		timeout = alarm_timeout(deadlines);
 	}
-	ready = base_poll(pb->fds, pb->used, timeout);
+	ready = wait_for(pb, timeout);
 	if (ready < 0)
 		return -1;
 	return collect(pb, ready, events, max);

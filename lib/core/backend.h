@@ -105,5 +105,7 @@ struct backend *core_get_backend(struct talev_context *ev);
 extern const struct backend_ops backend_epoll;
 extern const struct backend_ops backend_poll;
 extern const struct backend_ops backend_sim;
+/* Only in a build with liburing. create() fails with EOPNOTSUPP if the kernel does not let us. */
+extern const struct backend_ops backend_uring;
 
 #endif

@@ -103,7 +103,7 @@ static bool arrivals(struct tevent_context *ev, const char *location)
 	return signal_run(ev);
 }
 
-static int talev_turn(struct tevent_context *ev, const char *location)
+static inline int talev_turn(struct tevent_context *ev, const char *location)
 {
 	ev->found = FOUND_NOTHING;
 	if (ev->wait_timeout == 0)
@@ -134,14 +134,14 @@ static int wait_once(struct tevent_context *ev, const char *location)
 		if (!ev->timed && ev->wait_timeout > 0 && alarm_set(ev, limit) != 0)
 			return -1;
 		result = talev_turn(ev, location);
-		if (signal_run(ev))
+		if (ev->signal_count > 0 && signal_run(ev))
+			return 0;
+		if (result == 0 && ev->found == FOUND_FD && fd_ready(ev->found_fd, ev->found_flags))
 			return 0;
 		if (result != 0 && errno == ENOENT)
 			errno = EAGAIN;
 		if (result != 0 && (errno != EAGAIN || ev->wait_timeout == 0))
 			return -1;
-		if (ev->found == FOUND_FD && fd_ready(ev->found_fd, ev->found_flags))
-			return 0;
 		if (result != 0 || ev->found == FOUND_ALARM) {
 			if (over(ev, limit))
 				return 0;

@@ -17,13 +17,14 @@ static int call_hook(struct loop_call *call, bool begin)
 {
 	struct tevent_context *ev = call->ev;
 
+	/* The one that ran before may have taken it away. */
 	if (ev->nesting_hook == NULL)
 		return 0;
 	return ev->nesting_hook(
 		ev, ev->nesting_private, ev->level, begin, &call->hook_stack, call->location);
 }
 
-static void leave(struct loop_call *call)
+static inline void leave(struct loop_call *call)
 {
 	if (call->frame.gone)
 		return;
@@ -33,7 +34,7 @@ static void leave(struct loop_call *call)
 }
 
 /* What it returns, if that is not 0, is what the loop call returns. */
-static int enter(struct loop_call *call, struct tevent_context *ev, const char *location)
+static inline int enter(struct loop_call *call, struct tevent_context *ev, const char *location)
 {
 	int result;
 
@@ -46,13 +47,15 @@ static int enter(struct loop_call *call, struct tevent_context *ev, const char *
 		errno = ELOOP;
 		return -1;
 	}
+	if (ev->nesting_hook == NULL)
+		return 0;
 	result = call_hook(call, true);
 	if (result != 0)
 		leave(call);
 	return result;
 }
 
-static int finish(struct loop_call *call, int result)
+static int finish_hooked(struct loop_call *call, int result)
 {
 	int error = errno;
 	int hooked = 0;
@@ -64,7 +67,15 @@ static int finish(struct loop_call *call, int result)
 	return hooked != 0 ? hooked : result;
 }
 
-static int turn(struct loop_call *call)
+static inline int finish(struct loop_call *call, int result)
+{
+	if (call->frame.gone || call->ev->nesting_hook != NULL)
+		return finish_hooked(call, result);
+	leave(call);
+	return result;
+}
+
+static inline int turn(struct loop_call *call)
 {
 	struct tevent_context *ev = call->ev;
 	int result;
@@ -76,6 +87,8 @@ static int turn(struct loop_call *call)
 		errno = ESHUTDOWN;
 		return -1;
 	}
+	if (ev->traces.point == NULL)
+		return result;
 	error = errno;
 	trace_point(ev, TEVENT_TRACE_AFTER_LOOP_ONCE);
 	errno = error;

@@ -143,7 +143,7 @@ static void look_at(const void *ptr, int depth, int max_depth, int is_ref, void 
 		*may_cross = false;
 }
 
-static bool may_cross(const void *ptr)
+bool thread_may_cross(const void *ptr)
 {
 	bool may = true;
 
@@ -168,7 +168,7 @@ int _talev_thread_proxy_schedule(struct talev_thread_proxy *tp, struct talev_imm
 		errno = ESHUTDOWN;
 		return -1;
 	}
-	if (talev_cancel_immediate(*im) != 0 || !may_cross(*im) || !may_cross(tree))
+	if (talev_cancel_immediate(*im) != 0 || !thread_may_cross(*im) || !thread_may_cross(tree))
 		return -1;
 	if (message_send(tp->route, *im, handler, tree, where) != 0)
 		return -1;

@@ -9,6 +9,11 @@
 #ifndef THREAD_THREAD_H
 #define THREAD_THREAD_H
 
+#include <stdbool.h>
 #include "thread/mailbox.h"
+
+/* May the talloc tree at ptr (NULL: none) go to another thread? False: EINVAL. If it may, the
+ * handlers on the stack do not know it any more. The thread that owns it. */
+bool thread_may_cross(const void *ptr);
 
 #endif

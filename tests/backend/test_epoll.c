@@ -368,6 +368,13 @@ static void a_child_rebuilds_without_its_parents_noticing(void **state)
 
 #define HERE(fn) ON(fn, backend_epoll)
 
+/* Also of those that go on with an epoll backend for it. */
+#define OUTER(backend)                                                                             \
+	ON(the_outer_descriptor_is_readable_while_something_is_ready, backend),                    \
+		ON(the_outer_descriptor_is_readable_at_each_clocks_deadline, backend),             \
+		ON(who_watches_the_outer_descriptor_need_not_know_of_a_rebuild, backend),          \
+		ON(a_child_rebuilds_without_its_parents_noticing, backend)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,11 +389,11 @@ int main(void)
 		HERE(an_alarm_that_cannot_be_watched_is_tried_again),
 		HERE(without_an_instance_there_is_no_backend),
 		HERE(talevs_own_descriptors_are_told_once_per_event),
-		HERE(the_outer_descriptor_is_readable_while_something_is_ready),
-		HERE(the_outer_descriptor_is_readable_at_each_clocks_deadline),
-		HERE(who_watches_the_outer_descriptor_need_not_know_of_a_rebuild),
 		HERE(a_rebuild_that_fails_changes_nothing),
-		HERE(a_child_rebuilds_without_its_parents_noticing),
+		OUTER(backend_epoll),
+#ifdef TALEV_URING
+		OUTER(backend_uring),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("epoll", tests, NULL, NULL);

@@ -301,6 +301,8 @@ static void a_signal_ends_the_wait(void **state)
 	int p[2];
 
 	(void)state;
+	if (test_holds_signals(be))
+		skip();
 	test_pipe(p);
 	watch(be, p[0], R);
 	timer = interrupt_soon();
@@ -332,25 +334,32 @@ static void the_wait_lasts_until_somebody_writes(void **state)
 	shut(p);
 }
 
-#define ON_ALL(fn) ON(fn, backend_epoll), ON(fn, backend_poll), ON(fn, backend_sim)
+#define EACH(backend)                                                                              \
+	ON(reading_and_writing_are_told_as_asked, backend),                                        \
+		ON(the_generation_is_the_last_one_given, backend),                                 \
+		ON(a_peer_that_stops_sending_is_a_hup_for_those_who_ask, backend),                 \
+		ON(a_peer_that_is_gone_is_a_hangup, backend),                                      \
+		ON(a_pipe_that_nobody_reads_is_an_error, backend),                                 \
+		ON(one_at_a_time_is_fair, backend),                                                \
+		ON(a_batch_tells_each_once_and_no_more_than_asked, backend),                       \
+		ON(what_is_not_open_is_refused, backend),                                          \
+		ON(closing_a_watched_descriptor_shows_when_it_is_taken_out, backend),              \
+		ON(verifying_finds_a_closed_descriptor, backend),                                  \
+		ON(rebuilding_forgets_everything, backend),                                        \
+		ON(a_child_takes_nothing_from_its_parent, backend),                                \
+		ON(a_signal_ends_the_wait, backend),                                               \
+		ON(the_wait_lasts_until_somebody_writes, backend)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON_ALL(reading_and_writing_are_told_as_asked),
-		ON_ALL(the_generation_is_the_last_one_given),
-		ON_ALL(a_peer_that_stops_sending_is_a_hup_for_those_who_ask),
-		ON_ALL(a_peer_that_is_gone_is_a_hangup),
-		ON_ALL(a_pipe_that_nobody_reads_is_an_error),
-		ON_ALL(one_at_a_time_is_fair),
-		ON_ALL(a_batch_tells_each_once_and_no_more_than_asked),
-		ON_ALL(what_is_not_open_is_refused),
-		ON_ALL(closing_a_watched_descriptor_shows_when_it_is_taken_out),
-		ON_ALL(verifying_finds_a_closed_descriptor),
-		ON_ALL(rebuilding_forgets_everything),
-		ON_ALL(a_child_takes_nothing_from_its_parent),
-		ON_ALL(a_signal_ends_the_wait),
-		ON_ALL(the_wait_lasts_until_somebody_writes),
+		EACH(backend_epoll),
+		EACH(backend_poll),
+		EACH(backend_sim),
+#ifdef TALEV_URING
+		/* Last: a ring that was closed interrupts later waits of epoll. */
+		EACH(backend_uring),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("readiness", tests, NULL, NULL);

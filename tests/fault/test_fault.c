@@ -6,6 +6,9 @@
 #include <sys/wait.h>
 #include "base/sys.h"
 #include "support/kinds.h"
+#ifdef TALEV_URING
+#include <liburing.h>
+#endif
 
 enum call {
 	EPOLL_CREATE,
@@ -18,6 +21,8 @@ enum call {
 	SIGACTION,
 	PIDFD_OPEN,
 	WAITPID,
+	RING_CREATE,
+	RING_ENTER,
 	CALLS
 };
 
@@ -69,7 +74,8 @@ int __real_base_poll(struct pollfd *fds, nfds_t n, talev_time_t timeout);
 int __wrap_base_poll(struct pollfd *fds, nfds_t n, talev_time_t timeout);
 int __wrap_base_poll(struct pollfd *fds, nfds_t n, talev_time_t timeout)
 {
-	return fails(POLL) ? -1 : __real_base_poll(fds, n, timeout);
+	/* Half of what uring waits with. */
+	return fails(POLL) || fails(RING_ENTER) ? -1 : __real_base_poll(fds, n, timeout);
 }
 
 int __real_base_eventfd(void);
@@ -114,6 +120,46 @@ pid_t __wrap_base_waitpid(pid_t pid, int *status, int options)
 	return fails(WAITPID) ? -1 : __real_base_waitpid(pid, status, options);
 }
 
+#ifdef TALEV_URING
+int __real_io_uring_queue_init_params(
+	unsigned entries, struct io_uring *ring, struct io_uring_params *params);
+int __wrap_io_uring_queue_init_params(
+	unsigned entries, struct io_uring *ring, struct io_uring_params *params);
+int __wrap_io_uring_queue_init_params(
+	unsigned entries, struct io_uring *ring, struct io_uring_params *params)
+{
+	if (fails(RING_CREATE))
+		return -errno;
+	return __real_io_uring_queue_init_params(entries, ring, params);
+}
+
+int __real_io_uring_submit_and_get_events(struct io_uring *ring);
+int __wrap_io_uring_submit_and_get_events(struct io_uring *ring);
+int __wrap_io_uring_submit_and_get_events(struct io_uring *ring)
+{
+	return fails(RING_ENTER) ? -errno : __real_io_uring_submit_and_get_events(ring);
+}
+
+int __real_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait_nr);
+int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait_nr);
+int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait_nr)
+{
+	return fails(RING_ENTER) ? -errno : __real_io_uring_submit_and_wait(ring, wait_nr);
+}
+
+int __real_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe,
+	unsigned wait_nr, struct __kernel_timespec *ts, sigset_t *sigmask);
+int __wrap_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe,
+	unsigned wait_nr, struct __kernel_timespec *ts, sigset_t *sigmask);
+int __wrap_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe,
+	unsigned wait_nr, struct __kernel_timespec *ts, sigset_t *sigmask)
+{
+	if (fails(RING_ENTER))
+		return -errno;
+	return __real_io_uring_submit_and_wait_timeout(ring, cqe, wait_nr, ts, sigmask);
+}
+#endif
+
 static int set_up(void **state)
 {
 	memset(faults, 0, sizeof(faults));
@@ -129,7 +175,17 @@ static int tear_down(void **state)
 /* The call that this backend waits with. */
 static enum call wait_call(void)
 {
-	return strcmp(test_backend(), "epoll") == 0 ? EPOLL_WAIT : POLL;
+	if (strcmp(test_backend(), "epoll") == 0)
+		return EPOLL_WAIT;
+	return strcmp(test_backend(), "uring") == 0 ? RING_ENTER : POLL;
+}
+
+/* The call that makes what it waits with; without one, the test is skipped. */
+static enum call create_call(void)
+{
+	if (wait_call() == POLL)
+		skip();
+	return wait_call() == EPOLL_WAIT ? EPOLL_CREATE : RING_CREATE;
 }
 
 static void only_on_epoll(void)
@@ -189,11 +245,10 @@ static void on_child(
 
 static const int create_errors[] = {EMFILE, ENFILE, ENOMEM};
 
-static void context_without_epoll_is_none(void **state)
+static void context_that_cannot_wait_is_none(void **state)
 {
-	only_on_epoll();
 	for (int i = 0; i < 3; i++) {
-		fail_call(EPOLL_CREATE, create_errors[i], 1);
+		fail_call(create_call(), create_errors[i], 1);
 		assert_null_errno(
 			talev_context_init_byname(*state, test_backend()), create_errors[i]);
 	}
@@ -205,11 +260,11 @@ static void re_initialise_may_be_tried_again(void **state)
 	struct talev_context *ev;
 	struct thing *thing;
 
-	only_on_epoll();
+	create_call();
 	ev = test_context(*state);
 	thing = kind_add(kind_of_test(), ev, *state, NULL, NULL);
 	assert_ok(talev_source_set_finalizer(thing->source, 0, count_finalizer, thing));
-	fail_call(EPOLL_CREATE, EMFILE, 1);
+	fail_call(create_call(), EMFILE, 1);
 	assert_errno(talev_re_initialise(ev), EMFILE);
 	assert_int_equal(thing->finalized, 1);
 	assert_int_equal(talev_loop_once(ev), -1);
@@ -218,16 +273,16 @@ static void re_initialise_may_be_tried_again(void **state)
 	assert_ok(talev_re_initialise(ev));
 	assert_works(ev);
 	assert_int_equal(thing->finalized, 1);
-	fail_call(EPOLL_CREATE, EMFILE, 1);
+	fail_call(create_call(), EMFILE, 1);
 	assert_errno(talev_re_initialise(ev), EMFILE);
 	talloc_free(ev);
 }
 
-static void fork_without_epoll(void *arg)
+static void fork_without_a_set(void *arg)
 {
 	struct thing *thing = arg;
 
-	fail_call(EPOLL_CREATE, EMFILE, 1);
+	fail_call(create_call(), EMFILE, 1);
 	kind_fire(thing);
 	assert_errno(talev_loop_once(thing->ev), EMFILE);
 	while (thing->calls == 0)
@@ -238,10 +293,10 @@ static void forked_child_may_try_again(void **state)
 {
 	struct talev_context *ev;
 
-	only_on_epoll();
+	create_call();
 	ev = test_context(*state);
 	assert_int_equal(
-		test_in_child(fork_without_epoll, kind_add(KIND_FD, ev, *state, NULL, NULL)), 0);
+		test_in_child(fork_without_a_set, kind_add(KIND_FD, ev, *state, NULL, NULL)), 0);
 	assert_works(ev);
 }
 
@@ -446,7 +501,7 @@ static void fd_of_the_context_without_eventfd_is_refused(void **state)
 {
 	struct talev_context *ev;
 
-	only_on_epoll();
+	create_call();
 	ev = test_context(*state);
 	fail_call(EVENTFD, EMFILE, 1);
 	assert_errno(talev_context_get_fd(ev), EMFILE);
@@ -532,7 +587,7 @@ static void child_that_somebody_else_reaped_has_no_status(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FAULT(context_without_epoll_is_none),
+		FAULT(context_that_cannot_wait_is_none),
 		FAULT_EACH_KIND(re_initialise_may_be_tried_again),
 		FAULT(forked_child_may_try_again),
 		FAULT(refused_watcher_leaves_nothing_behind),

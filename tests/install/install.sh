@@ -83,11 +83,13 @@ quietly "make install" make install
 
 # --- what was installed: exactly this, by the sources that are there ---
 {
-	echo "lib/libtalev.a"
-	echo "lib/libtalev.so"
-	echo "lib/libtalev.so.${version%%.*}"
-	echo "lib/libtalev.so.$version"
-	echo "lib/pkgconfig/talev.pc"
+	for library in talev talev-loops; do
+		echo "lib/lib$library.a"
+		echo "lib/lib$library.so"
+		echo "lib/lib$library.so.${version%%.*}"
+		echo "lib/lib$library.so.$version"
+		echo "lib/pkgconfig/$library.pc"
+	done
 	(cd include && find talev.h talev -name '*.h' | sed 's,^,include/,')
 	for page in man/*.[1-8]; do
 		[ ! -f "$page" ] || echo "share/man/man${page##*.}/${page#man/}"
@@ -111,11 +113,15 @@ quietly "make install" make install
 diff "$tmp/expected" "$tmp/installed" >"$tmp/diff" ||
 	die "installed is (>) what should not be, or (<) not what should: $(cat "$tmp/diff")"
 
-soname=$(readelf -d "$libdir/libtalev.so" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
-[ "$soname" = "libtalev.so.${version%%.*}" ] || die "the soname is '$soname'"
-nm -D --defined-only "$libdir/libtalev.so" | awk '$2 != "A" && $3 !~ /^_?talev_/' >"$tmp/foreign"
-[ ! -s "$tmp/foreign" ] || die "libtalev.so exports names of others: $(cat "$tmp/foreign")"
-for object in "$libdir"/libtalev.so "$libdir"/talev/*.so "$libdir"/talev/plugins/*.so "$prefix"/bin/* "$prefix"/sbin/*; do
+for library in talev talev-loops; do
+	soname=$(readelf -d "$libdir/lib$library.so" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
+	[ "$soname" = "lib$library.so.${version%%.*}" ] || die "the soname is '$soname'"
+	nm -D --defined-only --with-symbol-versions "$libdir/lib$library.so" |
+		awk '$2 != "A" && $3 !~ /^_?talev_/ && $3 !~ /@TALEV_PRIVATE_/' >"$tmp/foreign"
+	[ ! -s "$tmp/foreign" ] || die "$library exports names of others: $(cat "$tmp/foreign")"
+done
+for object in "$libdir"/libtalev*.so "$libdir"/talev/*.so "$libdir"/talev/plugins/*.so \
+	"$prefix"/bin/* "$prefix"/sbin/*; do
 	[ -f "$object" ] || continue
 	if readelf -d "$object" | grep -E '\((RPATH|RUNPATH)\)' | grep -F "$tmp/src"; then
 		die "$object looks for libraries where it was built"
@@ -133,6 +139,8 @@ PKG_CONFIG_PATH=$libdir/pkgconfig
 export PKG_CONFIG_PATH
 quietly "talev.pc" pkg-config --validate talev
 says "talev.pc" "$version" pkg-config --modversion talev
+quietly "talev-loops.pc" pkg-config --validate talev-loops
+says "talev-loops.pc" "$version" pkg-config --modversion talev-loops
 mkdir "$tmp/pc"
 cd "$tmp/pc"
 cp "$here/program.c" "$here/plugin.c" .
@@ -195,7 +203,7 @@ says "in-tree, with its plugin" "$hosting" \
 	env LD_LIBRARY_PATH="$(dirname "$built")" build/program build/libplugin.so
 says "in-tree, static" "$alone" build/program-static
 quietly "in-tree install" "$waf" install
-ours='^\./(bin/program(-static)?|lib/libplugin\.so|lib/libtalev\.so.*)$'
+ours='^\./(bin/program(-static)?|lib/libplugin\.so|lib/libtalev(-loops)?\.so.*)$'
 (cd "$tmp/foreign-prefix" && find . ! -type d | grep -v -E "$ours") >"$tmp/foreign" || :
 [ ! -s "$tmp/foreign" ] || die "in-tree installs more than its library: $(cat "$tmp/foreign")"
 

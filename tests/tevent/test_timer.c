@@ -196,6 +196,68 @@ static void p29_many_equal_and_unequal_times_are_sorted(void **state)
 	assert_notes(expected);
 }
 
+#define MANY 600
+
+struct set {
+	struct tevent_timer *te;
+	uint32_t at; /* microseconds after some base */
+	unsigned order;
+};
+
+static struct set sets[MANY];
+static struct set last_run;
+static int runs;
+
+static void run_in_order(
+	struct tevent_context *ev, struct tevent_timer *te, struct timeval now, void *private_data)
+{
+	struct set *set = private_data;
+
+	(void)ev, (void)now;
+	assert_ptr_equal(set->te, te);
+	assert_true(
+		last_run.at < set->at || (last_run.at == set->at && last_run.order < set->order));
+	last_run = *set;
+	set->te = NULL;
+	runs++;
+}
+
+/* Most ahead of all others, some somewhere, some moved and some freed, with equal ones among them.
+ */
+static void p29_set_moved_and_freed_in_any_order(void **state)
+{
+	struct tevent_context *ev = context();
+	struct timeval base = tevent_timeval_current();
+	unsigned order = 0, seed = 1, rest = MANY;
+
+	(void)state;
+	base.tv_sec -= 10;
+	for (unsigned i = 0; i < MANY; i++) {
+		struct set *set = &sets[i];
+
+		seed = seed * 1103515245 + 12345;
+		set->at = (seed >> 16) % 4 > 0 ? i / 3 : (seed >> 18) % 500;
+		set->order = ++order;
+		set->te = tevent_add_timer(
+			ev, ev, tevent_timeval_add(&base, 0, set->at), run_in_order, set);
+		assert_non_null(set->te);
+		set = &sets[(seed >> 8) % (i + 1)];
+		if (set->te == NULL)
+			continue;
+		if ((seed >> 20) % 8 == 0) {
+			TALLOC_FREE(set->te);
+			rest--;
+		} else if ((seed >> 20) % 8 < 3) {
+			set->at = (seed >> 5) % 700;
+			set->order = ++order;
+			tevent_update_timer(set->te, tevent_timeval_add(&base, 0, set->at));
+		}
+	}
+	for (unsigned i = 0; i < rest; i++)
+		once(ev);
+	assert_int_equal(runs, rest);
+}
+
 static void p29_a_zero_timer_that_is_freed_leaves_the_order(void **state)
 {
 	struct tevent_context *ev = context();
@@ -330,6 +392,7 @@ static const struct point_test tests[] = {
 	MENDED(p04_a_timer_in_thirty_days_is_waited_for),
 	BOTH(p29_equal_times_first_set_first_run),
 	BOTH(p29_many_equal_and_unequal_times_are_sorted),
+	BOTH(p29_set_moved_and_freed_in_any_order),
 	BOTH(p29_a_zero_timer_that_is_freed_leaves_the_order),
 	BOTH(p30_a_zero_timer_is_told_zero),
 	BOTH(p30_others_are_told_what_time_it_is),

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the uring backend tells the kernel, and is told. */
+#include "backend/uring.h"
+#include <errno.h>
+#include "backend/pollmask.h"
+
+/* As many completions as the kernel is known to hand out at least for one system call. */
+#define AT_ONCE 16
+
+/* What the ring says truly. Of errors and hang-ups it says what may be, to whoever listens. */
+#define PLAIN (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM | POLLPRI | POLLRDBAND | POLLWRBAND)
+
+/* User data: a descriptor and the serial number of its request, or below one of these no number. */
+#define DATA_OTHER        0x80000000u
+#define DATA_IGNORE       (DATA_OTHER + 0)
+#define DATA_LEAVE        (DATA_OTHER + 1)
+#define DATA_ALARM(clock) (DATA_OTHER + 2 + (uint32_t)(clock))
+
+static uint64_t data_of(const struct entry *e)
+{
+	return (uint64_t)e->serial << 32 | (uint32_t)e->fd;
+}
+
+static int start_again(struct uring_backend *ub);
+
+static void take_other(struct uring_backend *ub, uint32_t what, const struct io_uring_cqe *cqe)
+{
+	int clock = (int)(what - DATA_ALARM(0));
+
+	if (what == DATA_LEAVE)
+		ub->leaving = 0;
+	if (what < DATA_ALARM(0))
+		return;
+	if (!(cqe->flags & IORING_CQE_F_MORE))
+		ub->alarm_armed[clock] = false;
+	alarm_drain(&ub->alarms, (enum talev_clock)clock);
+	ub->alarmed = true;
+}
+
+static void take(struct uring_backend *ub, const struct io_uring_cqe *cqe)
+{
+	uint32_t low = (uint32_t)cqe->user_data;
+	struct entry *e;
+
+	if (low >= DATA_OTHER) {
+		take_other(ub, low, cqe);
+		return;
+	}
+	e = uring_find(ub, (int)low);
+	if (cqe->user_data == ub->leaving && !(cqe->flags & IORING_CQE_F_MORE))
+		ub->leaving = 0;
+	/* Of a request that was given up. */
+	if (e == NULL || e->serial != (uint32_t)(cqe->user_data >> 32))
+		return;
+	if (!(cqe->flags & IORING_CQE_F_MORE))
+		e->serial = 0;
+	if (cqe->res < 0 && cqe->res != -EBADF && cqe->res != -ECANCELED)
+		ub->refused = -cqe->res;
+	e->told = false;
+	if (uring_is_edge(e) && (cqe->res & ~PLAIN) == 0 &&
+		(e->place != URING_MAYBE || e->news != 0))
+		e->news = (short)(e->news | (cqe->res & pollmask_from(e->events)));
+	else
+		e->news = 0;
+	if (e->place != URING_MAYBE)
+		uring_place(ub, e, URING_MAYBE);
+}
+
+static void take_all(struct uring_backend *ub)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, n = 0;
+
+	io_uring_for_each_cqe(&ub->ring.io, head, cqe)
+	{
+		take(ub, cqe);
+		n++;
+	}
+	io_uring_cq_advance(&ub->ring.io, n);
+}
+
+static int submit(struct uring_backend *ub)
+{
+	int result = ring_submit(&ub->ring);
+
+	take_all(ub);
+	return result != 0 && errno == EBADR ? start_again(ub) : result;
+}
+
+/* A context may be made in one thread and used in another. */
+int uring_claim(struct uring_backend *ub)
+{
+	return ring_is_mine(&ub->ring) ? 0 : start_again(ub);
+}
+
+/* Room for so many submissions, so that taking them changes nothing. */
+static int make_room(struct uring_backend *ub, unsigned n)
+{
+	if (io_uring_sq_space_left(&ub->ring.io) >= n)
+		return 0;
+	if (submit(ub) != 0)
+		return -1;
+	if (io_uring_sq_space_left(&ub->ring.io) >= n)
+		return 0;
+	errno = ENOMEM;
+	return -1;
+}
+
+static void cancel(struct uring_backend *ub, uint64_t request, uint32_t data)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ub->ring.io);
+
+	io_uring_prep_cancel64(sqe, request, 0);
+	sqe->user_data = data;
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+static void arm(struct uring_backend *ub, int fd, short mask, uint64_t data)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ub->ring.io);
+
+	io_uring_prep_poll_multishot(sqe, fd, (unsigned short)mask);
+	sqe->user_data = data;
+}
+
+/* Writes down for the kernel what it has to know before it waits. */
+static int prepare(struct uring_backend *ub)
+{
+	struct entry *e;
+
+	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
+		if (ub->alarms.of[clock].fd < 0 || ub->alarm_armed[clock])
+			continue;
+		if (make_room(ub, 1) != 0)
+			return -1;
+		arm(ub, ub->alarms.of[clock].fd, POLLIN, DATA_ALARM(clock));
+		ub->alarm_armed[clock] = true;
+	}
+	while (!TAILQ_EMPTY(&ub->arm)) {
+		if (make_room(ub, 2) != 0)
+			return -1;
+		e = TAILQ_FIRST(&ub->arm);
+		if (e == NULL)
+			break;
+		uring_place(ub, e, URING_NONE);
+		if (e->serial != 0)
+			cancel(ub, data_of(e), DATA_IGNORE);
+		if (++ub->serial == 0)
+			ub->serial++;
+		e->serial = ub->serial;
+		e->armed = e->events;
+		arm(ub, e->fd, pollmask_from(e->events), data_of(e));
+	}
+	return 0;
+}
+
+void uring_forget_now(struct uring_backend *ub, struct entry *e)
+{
+	uint64_t request = data_of(e);
+	bool armed = e->serial != 0;
+
+	uring_forget(ub, e);
+	/* In another thread this starts again: nothing is armed any more. */
+	if (!armed || uring_claim(ub) != 0 || make_room(ub, 1) != 0)
+		return;
+	ub->leaving = request;
+	cancel(ub, request, DATA_LEAVE);
+	do {
+		if (submit(ub) != 0 && errno != EINTR)
+			break;
+	} while (ub->leaving != 0 &&
+		 (io_uring_sq_ready(&ub->ring.io) != 0 || ring_stirred(&ub->ring)));
+	ub->leaving = 0;
+}
+
+static void disarm(struct uring_backend *ub, struct entry *e)
+{
+	e->serial = 0;
+	if (e->place == URING_NONE)
+		uring_place(ub, e, URING_ARM);
+}
+
+int uring_replace_ring(struct uring_backend *ub)
+{
+	struct ring ring;
+
+	if (ring_open(&ring) != 0)
+		return -1;
+	ring_close(&ub->ring);
+	ub->ring = ring;
+	for (int clock = 0; clock < BASE_CLOCKS; clock++)
+		ub->alarm_armed[clock] = false;
+	ub->leaving = 0;
+	return 0;
+}
+
+static int start_again(struct uring_backend *ub)
+{
+	if (uring_replace_ring(ub) != 0)
+		return -1;
+	uring_each(ub, disarm);
+	return 0;
+}
+
+int uring_exchange(struct uring_backend *ub, int max)
+{
+	ub->unseen = 0;
+	if (prepare(ub) != 0)
+		return -1;
+	if (io_uring_sq_ready(&ub->ring.io) == 0 && !ring_stirred(&ub->ring))
+		return 0;
+	for (int left = max; left > 0; left -= AT_ONCE) {
+		if (submit(ub) != 0)
+			return -1;
+		if (!ring_stirred(&ub->ring) || ub->maybe_count >= (uint32_t)max)
+			break;
+	}
+	return 0;
+}
+
+int uring_sleep(struct uring_backend *ub, talev_time_t timeout, int max)
+{
+	int result;
+
+	if (prepare(ub) != 0)
+		return -1;
+	result = ring_wait(&ub->ring, timeout);
+	take_all(ub);
+	if (result != 0)
+		return errno == EBADR ? start_again(ub) : -1;
+	return ring_stirred(&ub->ring) ? uring_exchange(ub, max) : 0;
+}

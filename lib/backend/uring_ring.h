@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A ring of io_uring(7), and the thread that may use it. Belongs to one backend.
+ *
+ * What ring_submit() and ring_wait() found is in the completion queue afterwards, also when they
+ * fail.
+ */
+#ifndef BACKEND_URING_RING_H
+#define BACKEND_URING_RING_H
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <talev/time.h>
+
+struct ring {
+	struct io_uring io;
+	uint64_t thread;
+	unsigned fork_generation;
+	bool open;
+};
+
+/* For this thread and process. -1: EOPNOTSUPP, ENOMEM, EMFILE, ENFILE. */
+int ring_open(struct ring *ring);
+/* Takes back all that was asked for if this thread may: the files are let go at once. Else the
+ * kernel does so, a little later. */
+void ring_close(struct ring *ring);
+
+/* The other calls are for this thread and process only. */
+bool ring_is_mine(const struct ring *ring);
+
+/* Is there anything to be had by ring_submit(), without anything to submit? */
+static inline bool ring_stirred(const struct ring *ring)
+{
+	return io_uring_cq_ready(&ring->io) != 0 ||
+	       (IO_URING_READ_ONCE(*ring->io.sq.kflags) &
+		       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+/* Tells the kernel all changes, and takes some of what is there. -1: EINTR, ENOMEM; EBADR:
+ * completions were lost. */
+int ring_submit(struct ring *ring);
+/* The same, and waits for one completion, so many ns at most, TALEV_NEVER for ever. -1: as above.
+ */
+int ring_wait(struct ring *ring, talev_time_t timeout);
+
+#endif

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A job on its way through the queue: pushed, withdrawn, done. What the loop's side sees of it is
+ * in request.c.
+ */
+#include "work/jobq.h"
+#include "work/forks.h"
+#include "work/request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include "base/clock.h"
+
+struct talev_job *job_create(talev_job_fn_t fn, void *data, const char *where)
+{
+	struct talev_job *job = malloc(sizeof(*job));
+
+	if (job == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	job->req = NULL;
+	job->out.ops = &job_outcome_ops;
+	job->out.hub = NULL;
+	job->q = NULL;
+	job->class = NULL;
+	job->segment = NULL;
+	job->parent = NULL;
+	job->fn = fn;
+	job->data = data;
+	job->where = where;
+	job->error = 0;
+	job->generation = fork_generation();
+	job->place = JOB_NEW;
+	job->tid = 0;
+	atomic_init(&job->added, NULL);
+	atomic_init(&job->deadline, TALEV_NEVER);
+	atomic_init(&job->unfinished, 1);
+	atomic_init(&job->added_error, 0);
+	atomic_init(&job->cancelled, false);
+	return job;
+}
+
+static int insert(struct jobq *q, const char *class_name, struct talev_job *job)
+{
+	size_t queued = atomic_load_explicit(&q->queued, memory_order_relaxed);
+
+	if (q->closed)
+		return ESHUTDOWN;
+	if (q->max_backlog > 0 && queued >= q->max_backlog) {
+		q->refused++;
+		return EAGAIN;
+	}
+	if (classes_add(&q->classes, class_name, job) != 0)
+		return ENOMEM;
+	jobq_ref(q);
+	job->q = q;
+	job->place = JOB_QUEUED;
+	job->segment = segment_open(q);
+	job->segment->jobs++;
+	q->jobs++;
+	q->sent++;
+	atomic_store_explicit(&q->queued, queued + 1, memory_order_relaxed);
+	return 0;
+}
+
+/* Out of those that wait. With the lock held. */
+static void withdraw_locked(struct jobq *q, struct talev_job *job, struct told *told)
+{
+	classes_remove(&q->classes, job);
+	atomic_store_explicit(&q->queued,
+		atomic_load_explicit(&q->queued, memory_order_relaxed) - 1, memory_order_relaxed);
+	job->place = JOB_FINISHED;
+	q->dropped++;
+	q->jobs--;
+	segment_job_done(q, job->segment, told);
+}
+
+bool job_withdraw(struct talev_job *job)
+{
+	struct jobq *q = job->q;
+	struct told told;
+	bool queued;
+
+	told_init(&told);
+	jobq_lock(q);
+	queued = job->place == JOB_QUEUED;
+	if (queued)
+		withdraw_locked(q, job, &told);
+	jobq_unlock(q);
+	told_tell(&told);
+	return queued;
+}
+
+int job_push(struct jobq *q, const char *class_name, struct talev_job *job)
+{
+	unsigned starting = 0;
+	int error;
+
+	job->since = base_clock_now(TALEV_CLOCK_MONOTONIC);
+	jobq_lock(q);
+	error = insert(q, class_name, job);
+	if (error == 0)
+		starting = workers_call(q);
+	jobq_unlock(q);
+	/* There may be nobody to do it: then it is given back, unless somebody came meanwhile. */
+	if (starting > 0 && workers_start(q, starting) != 0) {
+		error = errno;
+		if (!job_withdraw(job))
+			error = 0;
+	}
+	return error;
+}
+
+/* Is anybody still interested? A deadline counts for what a job adds, too. */
+bool job_cancelled(struct talev_job *job, talev_time_t now, int *why)
+{
+	for (; job != NULL; job = job->parent) {
+		talev_time_t deadline = atomic_load_explicit(&job->deadline, memory_order_relaxed);
+
+		*why = ECANCELED;
+		if (atomic_load_explicit(&job->cancelled, memory_order_relaxed))
+			return true;
+		*why = ETIME;
+		if (deadline == TALEV_NEVER)
+			continue;
+		if (now == TALEV_NEVER)
+			now = base_clock_now(TALEV_CLOCK_MONOTONIC);
+		if (deadline <= now)
+			return true;
+	}
+	*why = 0;
+	return false;
+}
+
+bool talev_job_cancelled(struct talev_job *job)
+{
+	int why;
+
+	return job_cancelled(job, TALEV_NEVER, &why);
+}
+
+void job_part_done(struct talev_job *job, struct told *told)
+{
+	struct jobq *q = job->q;
+
+	if (atomic_fetch_sub_explicit(&job->unfinished, 1, memory_order_acq_rel) != 1)
+		return;
+	if (job->place == JOB_RETURNED) {
+		q->returned--;
+		TAILQ_REMOVE(&q->active, job, link);
+	}
+	job->place = JOB_FINISHED;
+	if (job->error == 0)
+		job->error = atomic_load_explicit(&job->added_error, memory_order_relaxed);
+	q->jobs--;
+	/* A drain must not be heard of before the job. */
+	told_add(told, &job->out);
+	segment_job_done(q, job->segment, told);
+}
+
+void jobq_drop_all(struct jobq *q, int error, struct told *told)
+{
+	struct talev_job *job;
+
+	while ((job = classes_any(&q->classes)) != NULL) {
+		job->error = error;
+		told_add(told, &job->out);
+		withdraw_locked(q, job, told);
+	}
+}
+
+/* Its parent keeps it until the end, and hears of its error. */
+static void tell_parent(struct talev_job *job, struct told *told)
+{
+	struct talev_job *parent = job->parent;
+	struct talev_job *others = atomic_load_explicit(&parent->added, memory_order_relaxed);
+	struct jobq *q = parent->q;
+	int none = 0;
+
+	if (job->error != 0)
+		atomic_compare_exchange_strong(&parent->added_error, &none, job->error);
+	do {
+		job->out.next = others != NULL ? &others->out : NULL;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&parent->added, &others, job, memory_order_release, memory_order_relaxed));
+	jobq_lock(q);
+	job_part_done(parent, told);
+	jobq_unlock(q);
+}
+
+void told_tell(struct told *told)
+{
+	struct outcome *outcome;
+
+	while ((outcome = told->first) != NULL) {
+		told->first = outcome->next;
+		if (told->first == NULL)
+			told->last = &told->first;
+		if (outcome->ops == &job_outcome_ops &&
+			((struct talev_job *)outcome)->parent != NULL)
+			tell_parent((struct talev_job *)outcome, told);
+		else
+			hub_send(outcome);
+	}
+}
+
+static struct talev_job *finished_ones(struct talev_job *job)
+{
+	return atomic_load_explicit(&job->added, memory_order_acquire);
+}
+
+void job_free(struct talev_job *job, bool with_data)
+{
+	struct talev_job *added = finished_ones(job);
+	struct talev_job *next;
+
+	for (; added != NULL; added = next) {
+		next = (struct talev_job *)added->out.next;
+		job_free(added, true);
+	}
+	if (with_data)
+		talloc_free(job->data);
+	if (job->q != NULL)
+		jobq_unref(job->q);
+	free(job);
+}
+
+void *job_take_data(struct talev_job *job)
+{
+	struct talev_job *added = finished_ones(job);
+	struct talev_job *next;
+
+	atomic_store_explicit(&job->added, NULL, memory_order_relaxed);
+	for (; added != NULL; added = next) {
+		void *data = job_take_data(added);
+
+		next = (struct talev_job *)added->out.next;
+		if (job->data == NULL)
+			talloc_free(data);
+		else if (data != NULL)
+			talloc_steal(job->data, data);
+		job_free(added, false);
+	}
+	return job->data;
+}
+
+/* The job that adds is not done before this has returned, so neither is its place in the queue. */
+int _talev_job_add(struct talev_job *job, struct talev_jobq *jobq, const char *class_name,
+	talev_job_fn_t fn, void *data_ptr, const char *where)
+{
+	void **data = data_ptr;
+	void *tree = data != NULL ? *data : NULL;
+	void *parent;
+	struct talev_job *added;
+	int error;
+
+	if (job == NULL || fn == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (!thread_may_cross(tree))
+		return -1;
+	added = job_create(fn, tree, where);
+	if (added == NULL)
+		return -1;
+	parent = tree != NULL ? talloc_parent(tree) : NULL;
+	if (tree != NULL)
+		talloc_steal(NULL, tree);
+	added->parent = job;
+	atomic_fetch_add_explicit(&job->unfinished, 1, memory_order_relaxed);
+	error = job_push(jobq != NULL ? jobq_of(jobq) : job->q, class_name, added);
+	if (error != 0) {
+		atomic_fetch_sub_explicit(&job->unfinished, 1, memory_order_relaxed);
+		if (tree != NULL)
+			talloc_steal(parent, tree);
+		job_free(added, false);
+		errno = error;
+		return -1;
+	}
+	if (data != NULL)
+		*data = NULL;
+	return 0;
+}

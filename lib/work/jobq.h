@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A queue of jobs, inside the room.
+ *
+ * A queue has one lock. A job that has been sent is in one place: it waits in its class, or it is
+ * among the active ones (its function runs, or jobs that it added are not done), or it has been
+ * finished, and goes to whoever asked for it: the job that added it, or the hub of a loop. The lock
+ * decides who gets a job: the worker that takes it, or the owner who withdraws it.
+ *
+ * Nothing is done with a queue's lock held that could wait, call the user, or take another lock.
+ */
+#ifndef WORK_JOBQ_H
+#define WORK_JOBQ_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <bsd/sys/queue.h>
+#include <talev/job.h>
+#include <talev/time.h>
+#include "work/histogram.h"
+#include "work/hub.h"
+
+struct jobq;
+struct worker;
+
+enum job_place {
+	JOB_NEW, /* not sent yet */
+	JOB_QUEUED,
+	JOB_RUNNING,
+	JOB_RETURNED, /* waits for those that it added */
+	JOB_FINISHED, /* not the queue's any more */
+};
+
+struct talev_job {
+	struct outcome out; /* its next also links what is to be told, and what a job has added */
+	TAILQ_ENTRY(talev_job) link; /* in its class, or among the active ones */
+	struct jobq *q;
+	struct job_class *class;
+	struct segment *segment;
+	struct talev_req *req;           /* owner's; NULL: nobody waits for it */
+	struct talev_job *parent;        /* it was added by that one */
+	struct talev_job *_Atomic added; /* finished ones that this one has added */
+	talev_job_fn_t fn;
+	void *data;
+	const char *where;  /* "job\0file:line\0fn" */
+	talev_time_t since; /* sent; begun */
+	talev_time_t _Atomic deadline;
+	atomic_uint unfinished; /* fn itself, and those that it added */
+	_Atomic int added_error;
+	int error;
+	atomic_bool cancelled;
+	unsigned generation; /* of fork(2) */
+	uint8_t place;       /* enum job_place; the queue's lock */
+	pid_t tid;           /* while it runs */
+};
+
+TAILQ_HEAD(job_list, talev_job);
+
+static inline const char *job_location(const struct talev_job *job)
+{
+	return job->where + sizeof("job");
+}
+
+static inline const char *job_name(const struct talev_job *job)
+{
+	return job_location(job) + strlen(job_location(job)) + 1;
+}
+
+/* What is to be told once the lock is not held any more. */
+struct told {
+	struct outcome *first;
+	struct outcome **last;
+};
+
+struct job_class {
+	TAILQ_ENTRY(job_class) link; /* among those with jobs waiting */
+	SLIST_ENTRY(job_class) bucket;
+	struct job_list jobs;
+	size_t queued;
+	unsigned weight;
+	unsigned credit; /* jobs until it is the turn of the next */
+	bool keep;       /* also when it is empty */
+	char name[];
+};
+
+#define CLASS_BUCKETS 64
+
+struct classes {
+	TAILQ_HEAD(, job_class) waiting;   /* whose turn it is comes first */
+	SLIST_HEAD(, job_class) * buckets; /* NULL until the first one has a name */
+	struct job_class *unnamed;
+	size_t count; /* of those waiting */
+};
+
+/* Jobs that were sent between two drains. */
+struct segment {
+	TAILQ_ENTRY(segment) link;
+	size_t jobs;
+	struct drain
+		*drain; /* waits for it and those before; NULL: it is the last one, still open */
+};
+
+struct jobq {
+	pthread_mutex_t lock;
+	struct classes classes;
+	struct job_list active;
+	TAILQ_HEAD(segment_list, segment) segments;
+	LIST_HEAD(, worker) idle; /* who became idle last comes first */
+	TAILQ_ENTRY(jobq) all;
+	bool open; /* found by its name: the lock of forks.c */
+	char *name;
+	char thread_name[16];
+	atomic_size_t refs; /* handles, threads, and jobs until they are freed */
+	/* Settings. */
+	unsigned wish;        /* concurrency as it was set */
+	unsigned concurrency; /* and as the limits have it */
+	unsigned min;
+	unsigned max;
+	unsigned floor;
+	size_t max_backlog;
+	talev_time_t idle_time;
+	bool lifo;
+	bool closed;
+	/* What is going on. */
+	atomic_size_t queued; /* written with the lock held */
+	size_t jobs;          /* in the queue, running or waiting */
+	unsigned threads;
+	unsigned running;
+	unsigned idle_count;
+	unsigned coming; /* threads that have been started or woken, or spin: they will look */
+	bool spinning;
+	talev_time_t gap; /* how long a thread used to wait for the next job, when it did */
+	size_t returned;
+	uint64_t sent;
+	uint64_t done;
+	uint64_t dropped;
+	uint64_t expired;
+	uint64_t refused;
+	struct talev_histogram waited;
+	struct talev_histogram ran;
+};
+
+static inline void jobq_lock(struct jobq *q)
+{
+	pthread_mutex_lock(&q->lock);
+}
+
+static inline void jobq_unlock(struct jobq *q)
+{
+	pthread_mutex_unlock(&q->lock);
+}
+
+/* jobq.c */
+static inline void jobq_ref(struct jobq *q)
+{
+	atomic_fetch_add_explicit(&q->refs, 1, memory_order_relaxed);
+}
+/* Not with the lock held. */
+void jobq_unref(struct jobq *q);
+struct jobq *jobq_of(const struct talev_jobq *jobq);
+
+/* classes.c. With the lock held. add: -1 ENOMEM. take: NULL: none waits. */
+int classes_init(struct classes *classes);
+void classes_destroy(struct classes *classes);
+int classes_set(struct classes *classes, const char *name, unsigned weight);
+int classes_add(struct classes *classes, const char *name, struct talev_job *job);
+struct talev_job *classes_take(struct classes *classes, bool lifo);
+void classes_remove(struct classes *classes, struct talev_job *job);
+/* The one that was sent first, of all or of any class; NULL: none waits. */
+struct talev_job *classes_oldest(const struct classes *classes);
+struct talev_job *classes_any(const struct classes *classes);
+/* In a child of fork(2): all jobs that wait are moved to orphans. */
+void classes_orphan(struct classes *classes, struct job_list *orphans);
+
+/* worker.c. With the lock held: wakes threads for what waits, and returns how many more have to be
+ * started; start does it, without the lock. -1 with errno: not one could be, and there is none. */
+unsigned workers_call(struct jobq *q);
+int workers_start(struct jobq *q, unsigned count);
+/* With the lock held: they look again whether they may stay. */
+void workers_rouse(struct jobq *q);
+/* The job whose function this thread is in, or NULL. */
+struct talev_job *worker_job(void);
+
+/* job.c. push: the job waits from now on. 0, or EAGAIN, ESHUTDOWN, ENOMEM, or what starting a
+ * thread failed with; then the job is still the caller's. */
+int job_push(struct jobq *q, const char *class_name, struct talev_job *job);
+bool job_cancelled(struct talev_job *job, talev_time_t now, int *why);
+/* With the lock held: one more part of the job is done. If it was the last one, the job leaves the
+ * queue and is told. */
+void job_part_done(struct talev_job *job, struct told *told);
+/* All that wait, out of the queue, with that error. */
+void jobq_drop_all(struct jobq *q, int error, struct told *told);
+/* Without any lock: tells everybody. */
+void told_tell(struct told *told);
+
+static inline void told_init(struct told *told)
+{
+	told->first = NULL;
+	told->last = &told->first;
+}
+
+static inline void told_add(struct told *told, struct outcome *outcome)
+{
+	outcome->next = NULL;
+	*told->last = outcome;
+	told->last = &outcome->next;
+}
+
+/* drain.c. With the lock held: a job of the segment has left the queue. */
+void segment_job_done(struct jobq *q, struct segment *segment, struct told *told);
+struct segment *segment_open(struct jobq *q);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * work: what is done beside the loops: job queues, and histograms of how long things took.
+ *
+ * Neighbours use the public headers, and below it histograms that are a part of something else.
+ */
+#ifndef WORK_WORK_H
+#define WORK_WORK_H
+
+#include <sys/types.h>
+#include "work/histogram.h"
+
+/* A job whose function a thread is in. */
+struct work_running {
+	const char *queue;
+	const char *job;      /* the function, as the program spells it */
+	const char *location; /* where it was sent */
+	talev_time_t since;   /* monotonic */
+	pid_t tid;
+};
+
+/* Calls fn for each, of all queues. Their locks are held: fn only notes it. Any thread. */
+void work_each_running(
+	void (*fn)(const struct work_running *running, void *private_data), void *private_data);
+
+#endif
