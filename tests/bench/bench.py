@@ -52,8 +52,8 @@ def compile_program(name, packages):
 		if found.returncode:
 			return 'not installed: ' + ' '.join(packages)
 		flags = found.stdout.split()
-	if name.startswith('talev'):
-		flags = ['-I' + os.path.join(TOP, 'include'), '-L' + BUILD, '-ltalev'] + flags
+	if name in ('talev', 'bench_loops'):
+		flags = ['-I' + os.path.join(TOP, 'include'), '-L' + BUILD, '-ltalev-loops', '-ltalev'] + flags
 	os.makedirs(OUT, exist_ok=True)
 	# libev's macros break the rules of aliasing, as its manual says.
 	compiler = [os.environ.get('CC', 'cc'), '-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra',
@@ -87,6 +87,8 @@ def command(contestant, row, args):
 		if not folders:
 			raise Gone
 	argv = [os.path.join(OUT, program), variant, row.run] + args.split()
+	if program == 'bench_loops':
+		argv = [argv[0], variant] + args.split()[::-1]
 	if not os.path.exists(argv[0]):
 		raise Gone
 	return argv, environment(folders)
@@ -112,6 +114,8 @@ def execute(contestant, row, args, limit):
 	if done.returncode:
 		sys.exit('bench.py: %s: exit status %d\n%s' % (' '.join(argv), done.returncode,
 			done.stderr))
+	if contestant.startswith('bench_loops'):
+		return {'rate': float(done.stdout), 'count': float(args.split()[0])}
 	return {k: float(v) for k, v in (line.split() for line in done.stdout.splitlines())}
 
 
