@@ -97,6 +97,13 @@ static int timer_destructor(struct tevent_timer *te)
 	return te->e.busy > 0 ? -1 : 0;
 }
 
+static bool reserve_timers(struct tevent_context *ev)
+{
+	struct timeval now = tevent_timeval_current();
+
+	return timerq_join(&ev->timers, deadline_of(&now)) == 0;
+}
+
 struct tevent_timer *timer_add(struct tevent_context *ev, TALLOC_CTX *mem_ctx,
 	struct timeval next_event, tevent_timer_handler_t handler, void *private_data,
 	const char *handler_name, const char *location)
@@ -105,7 +112,7 @@ struct tevent_timer *timer_add(struct tevent_context *ev, TALLOC_CTX *mem_ctx,
 
 	if (te == NULL)
 		return NULL;
-	if (ev->timers.slots == NULL && timerq_join(&ev->timers, INT64_MIN) != 0) {
+	if (ev->timers.slots == NULL && !reserve_timers(ev)) {
 		talloc_free(te);
 		return NULL;
 	}

@@ -154,7 +154,7 @@ libs=$(pkg-config --libs talev)
 		-Wl,-rpath,"$libdir"
 	quietly "a plugin by pkg-config" "$cc" $warn $flags -shared -fPIC plugin.c -o plugin.so $libs
 	quietly "a static program" "$cc" $warn $flags program.c -o program-static "$libdir/libtalev.a" \
-		$(pkg-config --libs talloc libbsd) -ldl -pthread
+		$(pkg-config --libs talloc $(pkg-config --print-requires-private talev)) -ldl -pthread
 }
 says "by pkg-config" "$alone" ./program
 says "by pkg-config, with its plugin" "$hosting" ./program ./plugin.so

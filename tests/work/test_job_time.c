@@ -130,9 +130,12 @@ struct overload {
 	talev_time_t due;
 	struct talev_timer *ticker;
 	struct talev_histogram *lateness;
+	unsigned after_due; /* callbacks since the timer was due */
+	struct talev_histogram *overtaken;
 };
 
 #define BACKLOG 64
+#define FLOOD   (16 * 20)
 #define TICKS   200
 
 static atomic_uint begun;
@@ -159,13 +162,15 @@ static void overload_ended(struct talev_req *req)
 		o->refused++;
 	}
 	o->in_flight--;
+	if (talev_now(o->ev) > o->due)
+		o->after_due++;
 	talloc_free(req);
 }
 
 /* Two threads do two of these in a millisecond: 20 in a tick. */
 static void flood(struct overload *o)
 {
-	for (int i = 0; i < 16 * 20; i++) {
+	for (int i = 0; i < FLOOD; i++) {
 		struct talev_req *req = talev_job_send(o->ev, o->ev, o->jobq, a_while, NULL);
 
 		assert_non_null(req);
@@ -183,6 +188,8 @@ static void tick(
 	(void)te;
 	talev_histogram_add(o->lateness, talev_now(ev) - o->due);
 	(void)now;
+	talev_histogram_add(o->overtaken, o->after_due);
+	o->after_due = 0;
 	o->due += TALEV_MSEC(10);
 	while (o->due < talev_now(ev))
 		o->due += TALEV_MSEC(10);
@@ -195,13 +202,14 @@ static void tick(
 }
 
 /* That the timer is on time is asserted of the loop, not of the machine, which others use as well:
- * late by less than one period in all but one of a hundred ticks. */
+ * how many callbacks of jobs ran after the timer was due and before it was told. */
 static void overload_stays_within_the_backlog_and_the_loop_on_time(void **state)
 {
 	struct overload o = {.ev = test_context(test_root()), .jobq = jobs_queue("overload", 2)};
 
 	(void)state;
 	o.lateness = talev_histogram_create(test_root());
+	o.overtaken = talev_histogram_create(test_root());
 	talev_jobq_set_max_backlog(o.jobq, BACKLOG);
 	o.due = talev_now(o.ev) + TALEV_MSEC(10);
 	o.ticker = talev_add_ticker(o.ev, o.ev, TALEV_MSEC(10), tick, &o);
@@ -213,8 +221,13 @@ static void overload_stays_within_the_backlog_and_the_loop_on_time(void **state)
 	assert_int_equal(o.done, atomic_load(&begun));
 	print_message("# done %u, refused %u; late: %s\n", o.done, o.refused,
 		talev_histogram_text(test_root(), o.lateness));
+	print_message("# callbacks before a timer that was due: at the 99th percentile %d\n",
+		(int)talev_histogram_quantile(o.overtaken, 0.99));
+	/* The clock is read once a turn: never more than the callbacks of one turn, hardly ever
+	 * any. */
+	assert_in_range(talev_histogram_quantile(o.overtaken, 0.99), 0, FLOOD + BACKLOG);
 	if (!test_is_slow())
-		assert_true(talev_histogram_quantile(o.lateness, 0.99) < TALEV_MSEC(10));
+		assert_in_range(talev_histogram_quantile(o.overtaken, 0.5), 0, 16);
 }
 
 int main(void)
