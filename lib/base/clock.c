@@ -30,6 +30,14 @@ talev_time_t base_clock_now(enum talev_clock clock)
 	return (talev_time_t)ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
+talev_time_t base_clock_last_tick(void)
+{
+	struct timespec ts = {0};
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (talev_time_t)ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
 struct timespec base_timespec(talev_time_t t)
 {
 	talev_time_t sec = t / NSEC_PER_SEC;

@@ -147,12 +147,15 @@ bool ready_dispatch(
 /* deadline.c */
 /* Moves what has come due by the turn's time to the due queue. */
 void deadlines_collect(struct talev_context *ev);
-/* Reads the clocks that timers wait for. */
+/* Is no timer due for some time yet? A clock that is a little late is enough to say so, and cheaper
+ * than one that is right. */
+bool deadlines_far(struct talev_context *ev);
 /* The turn's time is read again when it is asked for next. */
 static inline void deadlines_new_time(struct talev_context *ev)
 {
 	ev->time_known = false;
 }
+/* Reads the clocks that timers wait for. */
 void deadlines_read_clocks(struct talev_context *ev);
 /* The turn's time is known. */
 static inline void deadlines_need_time(struct talev_context *ev)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/context.h"
 
+/* Two of the slowest kernel. */
+#define TICKS TALEV_MSEC(20)
+
 static struct timer_source *timer_of(struct timerq_node *node)
 {
 	return (struct timer_source *)((char *)node - offsetof(struct timer_source, node));
@@ -61,12 +64,24 @@ void deadlines_read_clocks(struct talev_context *ev)
 	ev->time_known = true;
 }
 
+bool deadlines_far(struct talev_context *ev)
+{
+	talev_time_t bound = timerq_bound(&ev->timers[TALEV_CLOCK_MONOTONIC]);
+
+	if (ev->backend->ops->now != NULL || ev->timers[TALEV_CLOCK_REALTIME].used > 0 ||
+		ev->timers[TALEV_CLOCK_BOOTTIME].used > 0)
+		return false;
+	if (ev->time_known)
+		return bound > ev->turn_time[TALEV_CLOCK_MONOTONIC];
+	return bound > talev_time_add(base_clock_last_tick(), TICKS);
+}
+
 void deadlines_collect(struct talev_context *ev)
 {
 	/* In strict order one that is armed meanwhile, for an earlier moment, still goes first. */
 	size_t most = ev->strict ? 1 : SIZE_MAX;
 
-	if (!deadlines_any(ev))
+	if (!deadlines_any(ev) || deadlines_far(ev))
 		return;
 	deadlines_need_time(ev);
 	for (int clock = 0; clock < BASE_CLOCKS; clock++) {

@@ -212,7 +212,7 @@ static bool may_sleep(struct talev_context *ev)
 		return true;
 	if (ev->immediate_count > 0 || ev->due_count > 0 || dispatch_hooks_pending(ev))
 		return false;
-	if (!deadlines_any(ev))
+	if (!deadlines_any(ev) || deadlines_far(ev))
 		return true;
 	deadlines_need_time(ev);
 	deadlines_get(ev, &deadlines);
