@@ -14,7 +14,7 @@ import os
 import re
 import subprocess
 
-from waflib import Configure, Context
+from waflib import Configure, Context, Utils
 
 APPNAME = 'talev'
 VERSION = '0.1.0'
@@ -48,6 +48,9 @@ OPTIONAL = [
 TEVENT_VERSION = '0.17.2'
 
 PLUGIND = ['talloc', 'libbsd', 'inih']
+
+# What Debian keeps of the packages that are installed.
+INSTALLED = '/var/lib/dpkg/status'
 
 # pkg-config package: what to install when it is missing
 PACKAGES = {
@@ -139,10 +142,12 @@ def need(conf, package, mandatory=True):
 		errmsg='not found; on Debian it is in %s' % PACKAGES[package])
 	# Would otherwise go to everybody who uses the library in-tree.
 	del conf.env['DEFINES_' + env_key(package)]
-	if at_top(conf) and not conf.env['HAVE_' + env_key(package)]:
-		# waf configures again while one of these files is not there: so it looks for what was
-		# missing in every build, until somebody has installed it.
-		conf.files.append(conf.bldnode.make_node(package + '-is-missing').abspath())
+	missing = not conf.env['HAVE_' + env_key(package)]
+	if at_top(conf) and missing and INSTALLED not in conf.files and os.path.exists(INSTALLED):
+		# waf configures again when one of its files has changed: so what is missing is looked
+		# for again after something was installed.
+		conf.hash = Utils.h_list((conf.hash, Utils.readf(INSTALLED, 'rb')))
+		conf.files.append(INSTALLED)
 
 
 def configure(conf):
