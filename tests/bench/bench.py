@@ -30,6 +30,8 @@ from rows import COLUMNS, CURVES, PEERS, PROGRAMS, ROWS
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.path.abspath(os.environ.get('BUILD', os.path.join(TOP, 'build-release')))
+# Counts system calls when it is preloaded.
+PRELOAD = 'calls'
 OUT = os.path.join(BUILD, 'tests/bench')
 
 
@@ -46,6 +48,8 @@ def compile_program(name, packages):
 		glob.glob(os.path.join(TOP, 'include/talev/*.h')))
 	if os.path.exists(program) and os.path.getmtime(program) > newest:
 		return None
+	if name == PRELOAD:
+		packages = '-shared -fPIC -ldl'
 	flags = packages.split() if isinstance(packages, str) else []
 	if packages and not flags:
 		found = pkg_config('--cflags', '--libs', *packages)
@@ -107,6 +111,8 @@ def execute(contestant, row, args, limit):
 			raise Gone
 		return found
 	argv, env = command(contestant, row, args)
+	if row.value == 'calls':
+		env['LD_PRELOAD'] = os.path.join(OUT, PRELOAD)
 	done = subprocess.run(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
 		timeout=limit)
 	if done.returncode == 77:
@@ -116,7 +122,10 @@ def execute(contestant, row, args, limit):
 			done.stderr))
 	if contestant.startswith('bench_loops'):
 		return {'rate': float(done.stdout), 'count': float(args.split()[0])}
-	return {k: float(v) for k, v in (line.split() for line in done.stdout.splitlines())}
+	figures = {k: float(v) for k, v in (line.split() for line in done.stdout.splitlines())}
+	if row.value == 'calls':
+		figures['calls'] = float(done.stderr.split()[-1]) / figures['count']
+	return figures
 
 
 def instructions(contestant, row):
