@@ -27,24 +27,17 @@ static struct node *node_of(struct core_post *post)
 	return (struct node *)((char *)post - offsetof(struct node, post));
 }
 
-static struct talev_loop *loop_of(const struct core_post *post)
+static void queue_runner(struct async_box *box)
 {
-	const char *ops = (const char *)post->ops;
-
-	return (struct talev_loop *)(uintptr_t)(ops - offsetof(struct talev_loop, async.ops));
-}
-
-static void deliver(struct talev_context *ev, struct core_post *post)
-{
-	struct async_box *box = &loop_of(post)->async;
-
-	(void)ev;
-	*box->last = post;
-	box->last = &post->next;
-	if (!box->queued) {
+	if (box->calls.first != NULL && !box->queued) {
 		box->queued = true;
 		core_post(box->runner);
 	}
+}
+
+static void grown(struct mailbox_pile *calls)
+{
+	queue_runner((struct async_box *)((char *)calls - offsetof(struct async_box, calls)));
 }
 
 static void forget(struct core_post *post)
@@ -64,13 +57,14 @@ static void drop(struct talev_context *ev, struct core_post *post)
 
 static struct core_post *take(struct async_box *box)
 {
-	struct core_post *post = box->first;
+	struct mailbox_pile *calls = &box->calls;
+	struct core_post *post = calls->first;
 
 	if (post == NULL)
 		return NULL;
-	box->first = post->next;
-	if (box->first == NULL)
-		box->last = &box->first;
+	calls->first = post->next;
+	if (calls->first == NULL)
+		calls->last = &calls->first;
 	return post;
 }
 
@@ -122,14 +116,6 @@ static void adapt(struct async_box *box, unsigned n, talev_time_t spent)
 		box->batch *= 2;
 }
 
-static void again(struct async_box *box)
-{
-	if (box->first != NULL && !box->queued) {
-		box->queued = true;
-		core_post(box->runner);
-	}
-}
-
 static void runner_fire(struct source *src, uint32_t flags, talev_time_t now)
 {
 	struct runner *runner = (struct runner *)src;
@@ -162,7 +148,7 @@ static void runner_fire(struct source *src, uint32_t flags, talev_time_t now)
 	src->where = at_rest;
 	src->calls += n > 0 ? n - 1 : 0;
 	adapt(box, n, base_clock_now(TALEV_CLOCK_MONOTONIC) - started);
-	again(box);
+	queue_runner(box);
 }
 
 static void runner_disarm(struct source *src)
@@ -188,8 +174,8 @@ int async_open(struct talev_loop *loop)
 	struct async_box *box = &loop->async;
 	struct runner *runner;
 
-	box->ops = (struct core_post_ops){.deliver = deliver, .drop = drop};
-	box->last = &box->first;
+	box->ops = (struct core_post_ops){.drop = drop};
+	box->calls = (struct mailbox_pile){.ops = &box->ops, .grown = grown};
 	box->batch = BATCH_FIRST;
 	runner = source_create(loop->ev, loop->root, sizeof(*runner), &runner_kind, NULL, at_rest);
 	if (runner == NULL)
@@ -200,6 +186,7 @@ int async_open(struct talev_loop *loop)
 		errno = ENOMEM;
 		return -1;
 	}
+	mailbox_set_pile(loop->mb, &box->calls);
 	return 0;
 }
 

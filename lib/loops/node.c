@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* So many slabs that are free a thread keeps. */
-#define SPARE 16
+#define SPARE 64
 
 _Thread_local struct node_pool node_pool;
 static pthread_key_t key;

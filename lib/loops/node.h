@@ -17,9 +17,10 @@ struct node {
 	const char *where;
 };
 
-#define NODE_SLAB 4096
-#define NODE_HEAD 64
-#define NODES     ((NODE_SLAB - NODE_HEAD) / sizeof(struct node))
+#define NODE_SLAB  4096
+#define NODE_HEAD  64
+#define NODE_AHEAD 384
+#define NODES      ((NODE_SLAB - NODE_HEAD) / sizeof(struct node))
 
 /* refs: of the nodes, sent or not, that no receiver has done with; and one of the thread. */
 struct node_slab {
@@ -52,6 +53,8 @@ static inline struct node *node_get(void)
 static inline void node_sent(void)
 {
 	node_pool.next++;
+	/* The receiver had it last. A send waits until all that was written before is there. */
+	thread_prefetch((const char *)node_pool.next + NODE_AHEAD);
 }
 
 /* Nodes that a receiver has done with, of one slab. */

@@ -48,7 +48,8 @@ struct mailbox {
 	unsigned queued; /* delivered, and waits in the loop's queue */
 	unsigned patience;
 	unsigned running; /* run() on the stack */
-	bool closed;      /* the last of them lets go of the reference of the context */
+	struct mailbox_pile *pile;
+	bool closed; /* the last of them lets go of the reference of the context */
 };
 
 static struct core_post asleep_mark;
@@ -89,13 +90,34 @@ int mailbox_send(struct mailbox *mb, struct core_post *post)
 	return 0;
 }
 
+struct chain {
+	struct core_post *oldest;
+	struct core_post *newest;
+};
+
+static void put_before(struct chain *chain, struct core_post *post)
+{
+	post->next = chain->oldest;
+	chain->oldest = post;
+	if (chain->newest == NULL)
+		chain->newest = post;
+}
+
+static void append(struct core_post ***last, const struct chain *chain)
+{
+	**last = chain->oldest;
+	*last = &chain->newest->next;
+}
+
 /* Takes all there is, and leaves word. The last one sent comes first: turns the order round, behind
- * what has been taken before. */
+ * what has been taken before. Who closes has to drop all of it, so then nothing is piled up. */
 static void collect(struct mailbox *mb, struct core_post *word)
 {
 	struct core_post *post = atomic_exchange_explicit(&mb->word, word, memory_order_acq_rel);
-	struct core_post *oldest = NULL;
-	struct core_post *newest = post;
+	struct mailbox_pile *pile = word != CLOSED ? mb->pile : NULL;
+	const struct core_post_ops *piled_ops = pile != NULL ? pile->ops : NULL;
+	struct chain piled = {NULL, NULL};
+	struct chain others = {NULL, NULL};
 
 	if (post == ASLEEP)
 		mailbox_unref(mb);
@@ -104,12 +126,15 @@ static void collect(struct mailbox *mb, struct core_post *word)
 	while (post != NULL) {
 		struct core_post *before = post->next;
 
-		post->next = oldest;
-		oldest = post;
+		put_before(post->ops == piled_ops ? &piled : &others, post);
 		post = before;
 	}
-	*mb->last = oldest;
-	mb->last = &newest->next;
+	if (others.oldest != NULL)
+		append(&mb->last, &others);
+	if (piled.oldest != NULL) {
+		append(&pile->last, &piled);
+		pile->grown(pile);
+	}
 }
 
 static struct core_post *take(struct mailbox *mb)
@@ -270,6 +295,13 @@ void mailbox_unref(struct mailbox *mb)
 struct talev_context *mailbox_context(const struct mailbox *mb)
 {
 	return mb->ev;
+}
+
+void mailbox_set_pile(struct mailbox *mb, struct mailbox_pile *pile)
+{
+	pile->first = NULL;
+	pile->last = &pile->first;
+	mb->pile = pile;
 }
 
 void mailbox_queued(struct mailbox *mb, int change)
