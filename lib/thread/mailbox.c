@@ -109,6 +109,13 @@ static void append(struct core_post ***last, const struct chain *chain)
 	*last = &chain->newest->next;
 }
 
+/* What most posts are embedded in, before them: it is still in the sender's cache. */
+static void prefetch_message(const struct core_post *post)
+{
+	thread_prefetch((const char *)post - THREAD_LINE);
+	thread_prefetch((const char *)post - 2 * THREAD_LINE);
+}
+
 /* Takes all there is, and leaves word. The last one sent comes first: turns the order round, behind
  * what has been taken before. Who closes has to drop all of it, so then nothing is piled up. */
 static void collect(struct mailbox *mb, struct core_post *word)
@@ -126,7 +133,12 @@ static void collect(struct mailbox *mb, struct core_post *word)
 	while (post != NULL) {
 		struct core_post *before = post->next;
 
-		put_before(post->ops == piled_ops ? &piled : &others, post);
+		if (post->ops == piled_ops) {
+			put_before(&piled, post);
+		} else {
+			prefetch_message(post);
+			put_before(&others, post);
+		}
 		post = before;
 	}
 	if (others.oldest != NULL)
@@ -180,6 +192,12 @@ static bool go_to_sleep(struct core_hook *hook)
 		return true;
 	mailbox_unref(mb);
 	return found == ASLEEP;
+}
+
+/* Whoever has ended the wait has written it. */
+static void awake(struct core_hook *hook)
+{
+	thread_prefetch((const char *)&mailbox_of(hook)->word);
 }
 
 static bool run(struct talev_context *ev, struct core_hook *hook)
@@ -257,6 +275,7 @@ static struct mailbox *mailbox_create(struct talev_context *ev)
 		.feeds = true,
 		.ready = ready,
 		.sleep = go_to_sleep,
+		.awake = awake,
 		.run = run,
 		.after_fork = after_fork,
 		.close = close_box,
@@ -277,6 +296,11 @@ struct mailbox *mailbox_get(struct talev_context *ev)
 	if (mb != NULL)
 		mailbox_ref(mb);
 	return mb;
+}
+
+void mailbox_prefetch(const struct mailbox *mb)
+{
+	thread_prefetch((const char *)&mb->word);
 }
 
 void mailbox_ref(struct mailbox *mb)

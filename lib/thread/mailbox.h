@@ -36,6 +36,8 @@ void mailbox_ref(struct mailbox *mb);
 void mailbox_unref(struct mailbox *mb);
 /* Any thread that may touch the post; not any more after it. -1: ESHUTDOWN, it still may. */
 int mailbox_send(struct mailbox *mb, struct core_post *post);
+/* Something is sent soon. */
+void mailbox_prefetch(const struct mailbox *mb);
 /* The context, or NULL once it has closed. Owner. */
 struct talev_context *mailbox_context(const struct mailbox *mb);
 /* So many more (fewer) posts were delivered and wait in the loop's own queue. What comes next goes
