@@ -341,6 +341,7 @@ static int epoll_set_alarm(struct backend *be, const struct backend_deadlines *d
 
 const struct backend_ops backend_epoll = {
 	.name = "epoll",
+	.edges = true,
 	.create = epoll_create_backend,
 	.modify = epoll_modify,
 	.wait = epoll_wait_backend,

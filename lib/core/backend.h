@@ -56,6 +56,9 @@ struct backend {
 
 struct backend_ops {
 	const char *name;
+	/* Reports a BACKEND_INTERNAL descriptor once for each time it is written, whether it has been
+	 * read or not. */
+	bool edges;
 
 	/* NULL: ENOMEM, EMFILE, ENFILE, ... */
 	struct backend *(*create)(TALLOC_CTX *mem_ctx);

@@ -7,11 +7,14 @@
 #include <errno.h>
 #include "base/base.h"
 #include "loops/node.h"
+#include "thread/home.h"
 
 #define BATCH_MOST  256
 #define BATCH_FIRST 16
 /* One go should take so long, and a quarter of it is little. */
 #define BATCH_TIME TALEV_USEC(40)
+/* The data of so many calls is on its way into this cache. */
+#define AHEAD 4
 
 struct runner {
 	struct source src;
@@ -27,24 +30,17 @@ static struct node *node_of(struct core_post *post)
 	return (struct node *)((char *)post - offsetof(struct node, post));
 }
 
-static struct talev_loop *loop_of(const struct core_post *post)
+static void queue_runner(struct async_box *box)
 {
-	const char *ops = (const char *)post->ops;
-
-	return (struct talev_loop *)(uintptr_t)(ops - offsetof(struct talev_loop, async.ops));
-}
-
-static void deliver(struct talev_context *ev, struct core_post *post)
-{
-	struct async_box *box = &loop_of(post)->async;
-
-	(void)ev;
-	*box->last = post;
-	box->last = &post->next;
-	if (!box->queued) {
+	if (box->calls.first != NULL && !box->queued) {
 		box->queued = true;
 		core_post(box->runner);
 	}
+}
+
+static void grown(struct mailbox_pile *calls)
+{
+	queue_runner((struct async_box *)((char *)calls - offsetof(struct async_box, calls)));
 }
 
 static void forget(struct core_post *post)
@@ -52,6 +48,7 @@ static void forget(struct core_post *post)
 	struct node_run run = {.slab = NULL};
 
 	talloc_free(node_of(post)->data);
+	node_load(node_of(post), NULL);
 	node_done(&run, node_of(post));
 	node_flush(&run);
 }
@@ -62,15 +59,47 @@ static void drop(struct talev_context *ev, struct core_post *post)
 	forget(post);
 }
 
+/* All of a tree is in the sender's cache: talloc's head of the chunk, and its beginning. */
+static void ask_for(const struct node *node)
+{
+	const char *data = node->data;
+
+	if (data != NULL)
+		for (int line = -2; line < 2; line++)
+			thread_prefetch(data + line * THREAD_LINE);
+}
+
+/* One step further with each call, so that it stays AHEAD of the first. */
+static void look_ahead(struct async_box *box)
+{
+	struct core_post *post = box->ahead;
+
+	if (post != NULL) {
+		box->ahead = post->next;
+		if (post->next != NULL)
+			ask_for(node_of(post->next));
+		return;
+	}
+	post = box->calls.first;
+	for (int i = 0; i < AHEAD && post != NULL; i++) {
+		ask_for(node_of(post));
+		box->ahead = post;
+		post = post->next;
+	}
+}
+
 static struct core_post *take(struct async_box *box)
 {
-	struct core_post *post = box->first;
+	struct mailbox_pile *calls = &box->calls;
+	struct core_post *post = calls->first;
 
 	if (post == NULL)
 		return NULL;
-	box->first = post->next;
-	if (box->first == NULL)
-		box->last = &box->first;
+	if (box->ahead == post)
+		box->ahead = NULL;
+	calls->first = post->next;
+	if (calls->first == NULL)
+		calls->last = &calls->first;
 	return post;
 }
 
@@ -81,15 +110,19 @@ static void call(struct source *src)
 	struct node *node = runner->node;
 	void *data = node->data;
 	TALLOC_CTX *tray = runner->tray;
+	size_t size;
 
 	if (data == NULL) {
 		node->fn(loop, NULL);
 		return;
 	}
+	look_ahead(&loop->async);
 	talloc_steal(tray, data);
+	size = talloc_get_size(data);
 	node->fn(loop, data);
 	if (loop->async.runner == src)
 		talloc_free_children(tray);
+	node_load(node, home_alike(size));
 }
 
 /* The parent of what the calls at this depth of nested loops get. */
@@ -120,14 +153,6 @@ static void adapt(struct async_box *box, unsigned n, talev_time_t spent)
 		box->batch = box->batch > 4 ? box->batch / 4 : 1;
 	else if (spent < BATCH_TIME / 4 && n == box->batch && n < BATCH_MOST)
 		box->batch *= 2;
-}
-
-static void again(struct async_box *box)
-{
-	if (box->first != NULL && !box->queued) {
-		box->queued = true;
-		core_post(box->runner);
-	}
 }
 
 static void runner_fire(struct source *src, uint32_t flags, talev_time_t now)
@@ -162,7 +187,7 @@ static void runner_fire(struct source *src, uint32_t flags, talev_time_t now)
 	src->where = at_rest;
 	src->calls += n > 0 ? n - 1 : 0;
 	adapt(box, n, base_clock_now(TALEV_CLOCK_MONOTONIC) - started);
-	again(box);
+	queue_runner(box);
 }
 
 static void runner_disarm(struct source *src)
@@ -188,8 +213,8 @@ int async_open(struct talev_loop *loop)
 	struct async_box *box = &loop->async;
 	struct runner *runner;
 
-	box->ops = (struct core_post_ops){.deliver = deliver, .drop = drop};
-	box->last = &box->first;
+	box->ops = (struct core_post_ops){.drop = drop};
+	box->calls = (struct mailbox_pile){.ops = &box->ops, .grown = grown};
 	box->batch = BATCH_FIRST;
 	runner = source_create(loop->ev, loop->root, sizeof(*runner), &runner_kind, NULL, at_rest);
 	if (runner == NULL)
@@ -200,6 +225,7 @@ int async_open(struct talev_loop *loop)
 		errno = ENOMEM;
 		return -1;
 	}
+	mailbox_set_pile(loop->mb, &box->calls);
 	return 0;
 }
 
@@ -246,6 +272,7 @@ static int send_data(struct talev_loop *loop, struct node *node, void **data)
 
 	node->data = talloc_steal(NULL, *data);
 	if (send_node(loop, node) != 0) {
+		node->data = NULL;
 		talloc_steal(parent, *data);
 		errno = ESHUTDOWN;
 		return -1;
@@ -262,7 +289,6 @@ int async_send(struct talev_loop *loop, talev_loop_fn_t fn, void **data, const c
 		return -1;
 	node->post.ops = &loop->async.ops;
 	node->fn = fn;
-	node->data = NULL;
 	node->where = where;
 	return data != NULL && *data != NULL ? send_data(loop, node, data) : send_node(loop, node);
 }

@@ -60,13 +60,14 @@ void loop_discard(struct talev_loop *loop)
 
 struct talev_loop *loop_create(struct talev_pool *pool, unsigned index, unsigned number)
 {
-	struct talev_loop *loop = calloc(1, sizeof(*loop));
+	struct talev_loop *loop = aligned_alloc(THREAD_LINE, sizeof(*loop));
 	int error;
 
 	if (loop == NULL) {
 		errno = ENOMEM;
 		return NULL;
 	}
+	memset(loop, 0, sizeof(*loop));
 	loop->manager = pool->manager;
 	loop->pool = pool;
 	loop->index = index;

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,8 +27,8 @@ TAILQ_HEAD(loop_jobs, loop_job);
 /* What a loop knows of calls that have been sent to it and have not run. Owner's. */
 struct async_box {
 	struct core_post_ops ops; /* of the posts of this loop: they lead back to it */
-	struct core_post *first;
-	struct core_post **last;
+	struct mailbox_pile calls;
+	struct core_post *ahead; /* one of them, whose data has been asked for, or NULL */
 	struct source *runner; /* runs them, in turn with the immediates of the loop */
 	bool queued;
 	unsigned batch;    /* how many the runner calls in one go */
@@ -61,7 +62,8 @@ struct talev_loop {
 	TALLOC_CTX *root;
 	struct talev_context *ev; /* NULL: it has ended */
 	struct mailbox *mb;
-	struct async_box async;
+	/* Senders read what is above, and nothing from here on. */
+	alignas(THREAD_LINE) struct async_box async;
 	struct reader reader;
 	struct loop_jobs setup;    /* first asked first */
 	struct loop_jobs teardown; /* last asked first */

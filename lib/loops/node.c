@@ -6,17 +6,35 @@
 #include <stdlib.h>
 
 /* So many slabs that are free a thread keeps. */
-#define SPARE 16
+#define SPARE 48
 
 _Thread_local struct node_pool node_pool;
 static pthread_key_t key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool have_key;
 
+static void slab_free(struct node_slab *slab)
+{
+	for (size_t i = 0; i < NODES; i++)
+		free(slab->nodes[i].data);
+	free(slab);
+}
+
+static struct node_slab *slab_create(void)
+{
+	struct node_slab *slab = aligned_alloc(NODE_SLAB, NODE_SLAB);
+
+	if (slab == NULL)
+		return NULL;
+	for (size_t i = 0; i < NODES; i++)
+		slab->nodes[i].data = NULL;
+	return slab;
+}
+
 void node_drop(struct node_slab *slab, unsigned n)
 {
 	if (atomic_fetch_sub_explicit(&slab->refs, n, memory_order_acq_rel) == n)
-		free(slab);
+		slab_free(slab);
 }
 
 static void thread_ends(void *arg)
@@ -79,7 +97,7 @@ static struct node_slab *reuse(void)
 		if (atomic_load_explicit(&second->refs, memory_order_acquire) == 1) {
 			TAILQ_REMOVE(&node_pool.full, second, link);
 			node_pool.count--;
-			free(second);
+			slab_free(second);
 		}
 	}
 	return slab;
@@ -92,13 +110,16 @@ struct node *node_refill(void)
 	if (join()) {
 		slab = reuse();
 		if (slab == NULL)
-			slab = aligned_alloc(NODE_SLAB, NODE_SLAB);
+			slab = slab_create();
 	}
 	if (slab == NULL) {
 		errno = ENOMEM;
 		return NULL;
 	}
 	atomic_store_explicit(&slab->refs, (unsigned)NODES + 1, memory_order_relaxed);
+	node_pool.carries = atomic_load_explicit(&slab->carries, memory_order_relaxed);
+	if (node_pool.carries)
+		atomic_store_explicit(&slab->carries, false, memory_order_relaxed);
 	if (node_pool.current != NULL) {
 		TAILQ_INSERT_TAIL(&node_pool.full, node_pool.current, link);
 		node_pool.count++;

@@ -3,10 +3,6 @@
 
 #include <stdlib.h>
 
-/* talloc's own part of a chunk. Another value would only make the list longer than it is worth. */
-#define HEADER 96
-/* What a cache does not keep is not worth the way. */
-#define LARGEST ((size_t)1024)
 /* That may be packed, and as much that was brought, and is kept. */
 #define MOST ((size_t)64 * 1024)
 /* The immediate and the data. */
@@ -88,15 +84,14 @@ void home_pack(struct home *home, size_t size)
 
 	if (!home->far || size == 0)
 		return;
-	size += HEADER;
-	if (size > LARGEST || home->bytes + size > MOST)
+	if (home->bytes + size + HOME_HEADER > MOST)
 		return;
-	block = malloc(size);
+	block = home_alike(size);
 	if (block == NULL)
 		return;
 	block->next = home->packed;
 	home->packed = block;
-	home->bytes += size;
+	home->bytes += size + HOME_HEADER;
 }
 
 void home_bring(struct home *home)

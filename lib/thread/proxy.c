@@ -168,6 +168,7 @@ int _talev_thread_proxy_schedule(struct talev_thread_proxy *tp, struct talev_imm
 		errno = ESHUTDOWN;
 		return -1;
 	}
+	mailbox_prefetch(channel_of(tp)->mb);
 	if (talev_cancel_immediate(*im) != 0 || !thread_may_cross(*im) || !thread_may_cross(tree))
 		return -1;
 	if (message_send(tp->route, *im, handler, tree, where) != 0)

@@ -94,6 +94,7 @@ int _talev_threaded_schedule_immediate(struct talev_threaded_context *tctx,
 		errno = EINVAL;
 		return -1;
 	}
+	mailbox_prefetch(tctx->mb);
 	post = immediate_post(im);
 	if (post->ops != NULL || talev_immediate_is_scheduled(im)) {
 		base_misuse("%s (%s) schedules an immediate that is scheduled already", where,

@@ -332,21 +332,34 @@ static void loads_row(void)
 	end_senders();
 }
 
-/* The message goes to and fro as data of the proxies. */
-struct ball {
-	struct talev_thread_proxy *doors[2];
-	unsigned at;
-};
+/* Two loops post to each other. The immediates take turns: the handler of one may not have returned
+ * yet when the other loop answers. */
+static struct side {
+	_Alignas(64) struct talev_context *ev;
+	struct talev_threaded_context *door;
+	struct talev_immediate *immediates[2];
+	unsigned turn;
+	struct side *other;
+} sides[2];
+
+static void post(struct side *side);
 
 static void on_hop(struct talev_context *here, struct talev_immediate *im, void *p)
 {
-	struct ball *ball = p;
+	struct side *side = p;
 	bool more = hop();
 
-	ball->at = !ball->at;
-	talev_thread_proxy_schedule(ball->doors[ball->at], &im, on_hop, &ball);
+	(void)im;
+	post(side->other);
 	if (!more)
 		talev_loop_break(here);
+}
+
+/* Only whoever has the message looks at the turn. */
+static void post(struct side *side)
+{
+	side->turn = !side->turn;
+	talev_threaded_schedule_immediate(side->door, side->immediates[side->turn], on_hop, side);
 }
 
 static void *play(void *here)
@@ -357,6 +370,43 @@ static void *play(void *here)
 
 static void pingpong_row(void)
 {
+	void *thread;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct side *side = &sides[i];
+
+		side->ev = context();
+		side->door = talev_threaded_context_create(side->ev, NULL);
+		side->immediates[0] = talev_create_immediate(side->ev);
+		side->immediates[1] = talev_create_immediate(side->ev);
+		side->other = &sides[!i];
+		need(side->door && side->immediates[0] && side->immediates[1]);
+	}
+	thread = other_loop(play, sides[1].ev);
+	post(&sides[0]);
+	play(sides[0].ev);
+	end_hops(thread);
+}
+
+/* The message goes to and fro as data of the proxies. */
+struct ball {
+	struct talev_thread_proxy *doors[2];
+	unsigned at;
+};
+
+static void on_ball(struct talev_context *here, struct talev_immediate *im, void *p)
+{
+	struct ball *ball = p;
+	bool more = hop();
+
+	ball->at = !ball->at;
+	talev_thread_proxy_schedule(ball->doors[ball->at], &im, on_ball, &ball);
+	if (!more)
+		talev_loop_break(here);
+}
+
+static void pingpong_data_row(void)
+{
 	struct talev_context *here = context(), *there = context();
 	struct talev_immediate *im = talev_create_immediate(NULL);
 	struct ball *ball = talloc_zero(NULL, struct ball);
@@ -366,7 +416,7 @@ static void pingpong_row(void)
 	ball->doors[0] = talev_thread_proxy_create(here, NULL);
 	ball->doors[1] = talev_thread_proxy_create(there, NULL);
 	thread = other_loop(play, there);
-	talev_thread_proxy_schedule(ball->doors[0], &im, on_hop, &ball);
+	talev_thread_proxy_schedule(ball->doors[0], &im, on_ball, &ball);
 	play(here);
 	end_hops(thread);
 }
@@ -449,6 +499,7 @@ static const struct row rows[] = {
 	{"messages", messages_row},
 	{"loads", loads_row},
 	{"pingpong", pingpong_row},
+	{"pingpong_data", pingpong_data_row},
 	{"request", request_row},
 	{"request_post", request_post_row},
 	{"request_bytes", request_bytes_row},

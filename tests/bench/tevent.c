@@ -457,7 +457,8 @@ static const struct row rows[] = {
 	{"bytes", bytes_row},
 	{"messages", messages_row},
 	{"loads", loads_row},
-	{"pingpong", pingpong_row},
+	{"pingpong", pingpong_row}, /* no door of it goes without data */
+	{"pingpong_data", pingpong_row},
 	{"request", request_row},
 	{"request_post", request_post_row},
 	{"request_bytes", request_bytes_row},
