@@ -61,6 +61,7 @@ int talev_re_initialise(struct talev_context *ev)
 	/* What a batch on the stack still holds is of the old kernel objects. */
 	ev->waits++;
 	ops = ev->ops;
+	core_known = NULL;
 	TALLOC_FREE(ev->backend);
 	ev->backend = ops->create(NULL);
 	error = ev->backend != NULL ? 0 : errno;

@@ -29,6 +29,9 @@ struct source_kind {
 	void (*destroy)(struct source *src);
 	/* Call the handler. */
 	void (*fire)(struct source *src, uint32_t flags, talev_time_t now);
+	/* Instead of fire() for an immediate that core has taken out of its queue. Looks at no
+	 * clock, needs no fired(). Optional. */
+	void (*run)(struct source *src, struct talev_context *ev);
 	/* The handler has returned and the source is still live. False: this has freed it.
 	 * Optional. */
 	bool (*fired)(struct source *src);

@@ -99,6 +99,13 @@ static inline void life_leave(struct life_frame *frame)
 		life_leave_pinned(frame);
 }
 
+/* Would life_leave() find nothing to do but to take it out? Then it may become that of another
+ * object. */
+static inline bool life_frame_plain(const struct life_frame *frame)
+{
+	return frame->guard == NULL && frame->pin == NULL;
+}
+
 /* Is a handler of it on this thread's stack? */
 bool life_running(const struct life_object *object);
 /* Is a handler or finalizer of its context on this thread's stack? */
