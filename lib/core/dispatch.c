@@ -81,7 +81,8 @@ static void measure_call(
 		report_slow(ev, src, where, spent);
 }
 
-bool core_call(struct source *src, void (*fn)(struct source *src))
+__attribute__((noinline)) static bool call_observed(
+	struct source *src, void (*fn)(struct source *src))
 {
 	struct talev_context *ev = src->ev;
 	const char *where = src->named ? NULL : src->where;
@@ -101,6 +102,19 @@ bool core_call(struct source *src, void (*fn)(struct source *src))
 			measure_call(ev, src, where, started);
 		trace(ev, TALEV_TRACE_AFTER_HANDLER, src);
 	}
+	return unpin(&made);
+}
+
+bool core_call(struct source *src, void (*fn)(struct source *src))
+{
+	struct core_pin made;
+
+	if (src->ev->observed)
+		return call_observed(src, fn);
+	if (!pin(&made, src))
+		return false;
+	src->calls++;
+	fn(src);
 	return unpin(&made);
 }
 
@@ -203,20 +217,10 @@ __attribute__((noinline)) static void queue_observed(struct source *src, struct 
 	context_changed(ev);
 }
 
-/* The first one. That nothing is read of what the queueing wrote just before shortens a chain of
- * turns by half. */
-static inline void immediate_take(struct talev_context *ev, struct source *src)
+static inline void rest(struct talev_context *ev, struct source *src)
 {
-	struct source *next = TAILQ_NEXT(src, link);
-
-	src->place = PLACE_NONE;
-	src->ev = NULL;
-	ev->immediates.tqh_first = next;
-	if (next != NULL)
-		next->link.tqe_prev = &ev->immediates.tqh_first;
-	else
-		ev->immediates.tqh_last = &ev->immediates.tqh_first;
-	ev->immediate_count--;
+	src->place = PLACE_RESTING;
+	TAILQ_INSERT_TAIL(&ev->resting, src, link);
 }
 
 void core_immediate_queue(struct source *src, struct talev_context *ev)
@@ -268,8 +272,14 @@ void core_post(struct source *src)
 	/* Its queues have been emptied already, and nobody would look into them again. */
 	if (ev->closing)
 		return;
-	source_unplace(src);
-	source_place(src, ev, src->enabled ? PLACE_IMMEDIATE : PLACE_HELD);
+	if (src->place == PLACE_RESTING)
+		TAILQ_REMOVE(&ev->resting, src, link);
+	else
+		source_unplace(src);
+	if (src->enabled)
+		immediate_insert(ev, src);
+	else
+		source_place(src, ev, PLACE_HELD);
 	context_changed(ev);
 }
 
@@ -385,8 +395,8 @@ static enum unit fire(struct talev_context *ev, struct source *src, talev_time_t
 }
 
 /* May the next one run in the frame of the last, which has left nothing to be done? */
-static inline bool run_on(struct talev_context *ev, struct life *life, const struct life_frame *frame,
-	unsigned budget)
+static inline bool run_on(struct talev_context *ev, struct life *life,
+	const struct life_frame *frame, unsigned budget)
 {
 	return life->ev != NULL && life->ready_count == 0 && life_frame_plain(frame) &&
 	       !ev->closing && !ev->break_pending && ev->immediate_streak < budget &&
@@ -407,7 +417,11 @@ static enum unit run_light(struct talev_context *ev, struct source *src, unsigne
 
 	(void)life_enter(&frame, life, NULL);
 	do {
-		immediate_take(ev, src);
+		immediate_remove(ev, src);
+		if (src->kind->stays)
+			rest(ev, src);
+		else
+			src->ev = NULL;
 		frame.object = &src->life;
 		src->calls++;
 		ev->handlers++;
@@ -500,7 +514,8 @@ enum unit dispatch_urgent(struct talev_context *ev)
 
 	do {
 		unit = TAILQ_EMPTY(&ev->hooks) ? UNIT_NONE : run_hook(ev);
-		if (unit == UNIT_NONE && (ev->strict || ev->immediate_streak < ev->immediate_budget))
+		if (unit == UNIT_NONE &&
+			(ev->strict || ev->immediate_streak < ev->immediate_budget))
 			unit = run_immediates(ev, ev->immediate_budget);
 		if (unit == UNIT_NONE && (ev->strict || ev->timer_streak < ev->timer_budget))
 			unit = run_timer(ev);
