@@ -22,13 +22,17 @@ struct timerq_node {
 	TAILQ_ENTRY(timerq_node) link;
 	talev_time_t deadline;
 	uint16_t place; /* 0: not queued */
+	uint32_t turn;  /* the owner's */
 };
 
 TAILQ_HEAD(timerq_list, timerq_node);
 
+#define TIMERQ_UNSORTED INT64_MAX
+
 struct timerq_slot {
-	struct timerq_list nodes; /* means something while the slot's bit is set */
+	struct timerq_list nodes; /* all means something while the slot's bit is set */
 	talev_time_t earliest;    /* no deadline in it is before this */
+	talev_time_t latest;      /* none is after this; TIMERQ_UNSORTED: not in order */
 };
 
 struct timerq {

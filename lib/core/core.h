@@ -82,6 +82,8 @@ void core_unpost(struct source *src);
 int core_timer_join(struct timer_source *ts);
 void core_timer_arm(struct timer_source *ts, talev_time_t deadline);
 void core_timer_disarm(struct timer_source *ts);
+/* Instead of disarm for a source that is being closed. */
+void core_timer_leave(struct timer_source *ts);
 bool core_timer_armed(const struct timer_source *ts);
 
 /* Descriptors. attach tells the kernel at once: -1: EBADF, ENOMEM, ENOSPC, EMFILE. */

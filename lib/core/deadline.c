@@ -3,6 +3,8 @@
 
 /* Two of the slowest kernel. */
 #define TICKS TALEV_MSEC(20)
+/* So many become due at a time: those that wait meanwhile leave the cache to those that run. */
+#define FEW 32
 
 static struct timer_source *timer_of(struct timerq_node *node)
 {
@@ -23,10 +25,8 @@ int core_timer_join(struct timer_source *ts)
 
 static void dequeue(struct talev_context *ev, struct timer_source *ts)
 {
-	if (timerq_queued(&ts->node)) {
-		timerq_remove(&ev->timers[ts->clock], &ts->node);
-		ev->timers_queued--;
-	}
+	timerq_remove(&ev->timers[ts->clock], &ts->node);
+	ev->timers_queued--;
 }
 
 bool core_timer_armed(const struct timer_source *ts)
@@ -39,9 +39,14 @@ void core_timer_arm(struct timer_source *ts, talev_time_t deadline)
 	struct talev_context *ev = ts->src.ev;
 
 	if (!timerq_queued(&ts->node)) {
-		source_unplace(&ts->src);
+		if (ts->src.place == PLACE_RESTING)
+			TAILQ_REMOVE(&ev->resting, &ts->src, link);
+		else
+			source_unplace(&ts->src);
+		ts->src.place = PLACE_NONE;
 		ev->timers_queued++;
 	}
+	ts->node.turn = (uint32_t)ev->turns;
 	timerq_set(queue_of(ts), &ts->node, deadline);
 	context_changed(ev);
 }
@@ -50,9 +55,16 @@ void core_timer_disarm(struct timer_source *ts)
 {
 	if (!core_timer_armed(ts))
 		return;
-	dequeue(ts->src.ev, ts);
-	source_unplace(&ts->src);
+	core_timer_leave(ts);
 	source_place(&ts->src, ts->src.ev, PLACE_RESTING);
+}
+
+void core_timer_leave(struct timer_source *ts)
+{
+	if (timerq_queued(&ts->node))
+		dequeue(ts->src.ev, ts);
+	else if (ts->src.place == PLACE_DUE)
+		source_unplace(&ts->src);
 }
 
 void deadlines_read_clocks(struct talev_context *ev)
@@ -76,23 +88,32 @@ bool deadlines_far(struct talev_context *ev)
 	return bound > talev_time_add(base_clock_last_tick(), TICKS);
 }
 
+static inline void make_due(struct talev_context *ev, struct timer_source *ts)
+{
+	dequeue(ev, ts);
+	ts->src.place = PLACE_DUE;
+	TAILQ_INSERT_TAIL(&ev->due, &ts->src, link);
+	ev->due_count++;
+	/* Only those that were set in this turn have to share it with the other classes. */
+	if (ts->node.turn != (uint32_t)ev->turns)
+		ev->timer_budget++;
+}
+
 void deadlines_collect(struct talev_context *ev)
 {
-	/* In strict order one that is armed meanwhile, for an earlier moment, still goes first. */
-	size_t most = ev->strict ? 1 : SIZE_MAX;
-
 	if (!deadlines_any(ev) || deadlines_far(ev))
 		return;
 	deadlines_need_time(ev);
 	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
 		struct timerq *q = &ev->timers[clock];
 		struct timerq_node *node;
+		/* In strict order one that is armed meanwhile, for an earlier moment, still goes
+		 * first. */
+		size_t most = ev->strict ? 1 : ev->due_count + FEW;
 
-		while (q->used > 0 && ev->due_count < most &&
-			(node = timerq_due(q, ev->turn_time[clock])) != NULL) {
-			dequeue(ev, timer_of(node));
-			source_place(&timer_of(node)->src, ev, PLACE_DUE);
-		}
+		while (ev->due_count < most && q->used > 0 &&
+			(node = timerq_due(q, ev->turn_time[clock])) != NULL)
+			make_due(ev, timer_of(node));
 	}
 }
 

@@ -461,8 +461,9 @@ static enum unit run_timer(struct talev_context *ev)
 	if (src == NULL)
 		return UNIT_NONE;
 	clock = ((struct timer_source *)src)->clock;
-	source_unplace(src);
-	source_place(src, ev, PLACE_RESTING);
+	TAILQ_REMOVE(&ev->due, src, link);
+	ev->due_count--;
+	rest(ev, src);
 	ev->timer_streak++;
 	return fire(ev, src, ev->turn_time[clock]);
 }
@@ -494,11 +495,10 @@ void dispatch_rested(struct talev_context *ev)
 
 void dispatch_begin_turn(struct talev_context *ev)
 {
-	deadlines_collect(ev);
 	ev->immediate_streak = 0;
 	ev->timer_streak = 0;
 	ev->immediate_budget = STREAK + (unsigned)MIN(ev->immediate_count, BACKLOG);
-	ev->timer_budget = STREAK + (unsigned)ev->due_count;
+	ev->timer_budget = STREAK;
 }
 
 /* Each descriptor's handler earns those that it schedules their place before the next one. */
