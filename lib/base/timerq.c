@@ -93,7 +93,7 @@ static inline void insert(struct timerq *q, struct timerq_node *node)
 	TAILQ_INSERT_TAIL(&slot->nodes, node, link);
 }
 
-static void take_out(struct timerq *q, struct timerq_node *node)
+static inline void take_out(struct timerq *q, struct timerq_node *node)
 {
 	unsigned at = node->place - 1u;
 	struct timerq_slot *slot;
@@ -266,7 +266,7 @@ static void turn_back(struct timerq *q, uint64_t now)
 	}
 }
 
-struct timerq_node *timerq_due(struct timerq *q, talev_time_t now)
+static inline struct timerq_node *due(struct timerq *q, talev_time_t now)
 {
 	if (q->used == 0) {
 		if (number(now) > q->last)
@@ -295,6 +295,51 @@ struct timerq_node *timerq_due(struct timerq *q, talev_time_t now)
 		q->last = number(slot->earliest);
 		cascade(q, level, digit);
 	}
+}
+
+struct timerq_node *timerq_due(struct timerq *q, talev_time_t now)
+{
+	return due(q, now);
+}
+
+/* Those at the front of a slot that is in order; the first is due. */
+static inline size_t take_front(
+	struct timerq *q, unsigned at, talev_time_t now, struct timerq_node **nodes, size_t most)
+{
+	struct timerq_slot *slot = &q->slots[at];
+	struct timerq_node *node = TAILQ_FIRST(&slot->nodes);
+	size_t n = 0;
+
+	do {
+		nodes[n++] = node;
+		node->place = 0;
+		node = TAILQ_NEXT(node, link);
+	} while (node != NULL && n < most && node->deadline <= now);
+	TAILQ_FIRST(&slot->nodes) = node;
+	if (node != NULL) {
+		node->link.tqe_prev = &TAILQ_FIRST(&slot->nodes);
+		slot->earliest = node->deadline;
+	} else {
+		unmark(q, at / TIMERQ_SLOTS, at % TIMERQ_SLOTS);
+	}
+	q->used -= n;
+	return n;
+}
+
+size_t timerq_take_due(struct timerq *q, talev_time_t now, struct timerq_node **nodes, size_t most)
+{
+	struct timerq_node *node;
+	size_t n = 0;
+
+	while (n < most && (node = due(q, now)) != NULL) {
+		if (node->place == LATE) {
+			timerq_remove(q, node);
+			nodes[n++] = node;
+		} else {
+			n += take_front(q, node->place - 1u, now, &nodes[n], most - n);
+		}
+	}
+	return n;
 }
 
 talev_time_t timerq_bound(struct timerq *q)

@@ -54,6 +54,8 @@ void timerq_set(struct timerq *q, struct timerq_node *node, talev_time_t deadlin
 void timerq_remove(struct timerq *q, struct timerq_node *node);
 /* The earliest one if its deadline is now or before, else NULL. */
 struct timerq_node *timerq_due(struct timerq *q, talev_time_t now);
+/* Removes the earliest ones whose deadline is now or before, at most most. Returns how many. */
+size_t timerq_take_due(struct timerq *q, talev_time_t now, struct timerq_node **nodes, size_t most);
 /* No deadline is before this: the earliest, or that of one that was the earliest and has gone.
  * TALEV_NEVER: none is queued. */
 talev_time_t timerq_bound(struct timerq *q);

@@ -3,8 +3,9 @@
 
 /* Two of the slowest kernel. */
 #define TICKS TALEV_MSEC(20)
-/* So many become due at a time: those that wait meanwhile leave the cache to those that run. */
-#define FEW 32
+/* So many become due at a time: few, because memory is read ahead best while looking for the next
+ * ones and running them take turns. */
+#define FEW 8
 
 static struct timer_source *timer_of(struct timerq_node *node)
 {
@@ -90,7 +91,7 @@ bool deadlines_far(struct talev_context *ev)
 
 static inline void make_due(struct talev_context *ev, struct timer_source *ts)
 {
-	dequeue(ev, ts);
+	ev->timers_queued--;
 	ts->src.place = PLACE_DUE;
 	TAILQ_INSERT_TAIL(&ev->due, &ts->src, link);
 	ev->due_count++;
@@ -105,15 +106,19 @@ void deadlines_collect(struct talev_context *ev)
 		return;
 	deadlines_need_time(ev);
 	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
-		struct timerq *q = &ev->timers[clock];
-		struct timerq_node *node;
+		struct timerq_node *nodes[FEW];
+		size_t most = FEW;
+		size_t n;
+
 		/* In strict order one that is armed meanwhile, for an earlier moment, still goes
 		 * first. */
-		size_t most = ev->strict ? 1 : ev->due_count + FEW;
-
-		while (ev->due_count < most && q->used > 0 &&
-			(node = timerq_due(q, ev->turn_time[clock])) != NULL)
-			make_due(ev, timer_of(node));
+		if (ev->strict)
+			most = ev->due_count == 0;
+		if (ev->timers[clock].used == 0)
+			continue;
+		n = timerq_take_due(&ev->timers[clock], ev->turn_time[clock], nodes, most);
+		for (size_t i = 0; i < n; i++)
+			make_due(ev, timer_of(nodes[i]));
 	}
 }
 

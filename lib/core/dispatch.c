@@ -395,12 +395,19 @@ static enum unit fire(struct talev_context *ev, struct source *src, talev_time_t
 }
 
 /* May the next one run in the frame of the last, which has left nothing to be done? */
-static inline bool run_on(struct talev_context *ev, struct life *life,
-	const struct life_frame *frame, unsigned budget)
+static inline bool run_on(
+	struct talev_context *ev, struct life *life, const struct life_frame *frame)
 {
 	return life->ev != NULL && life->ready_count == 0 && life_frame_plain(frame) &&
-	       !ev->closing && !ev->break_pending && ev->immediate_streak < budget &&
+	       !ev->closing && !ev->break_pending &&
 	       (TAILQ_EMPTY(&ev->hooks) || !dispatch_hooks_pending(ev)) && !ev->observed;
+}
+
+static inline enum unit run_over(struct life *life)
+{
+	if (life->ready_count > 0)
+		life_settle(life);
+	return life->ev != NULL && !life->ev->closing ? UNIT_DONE : UNIT_GONE;
 }
 
 static inline bool is_light(const struct source *src)
@@ -427,11 +434,10 @@ static enum unit run_light(struct talev_context *ev, struct source *src, unsigne
 		ev->handlers++;
 		ev->immediate_streak++;
 		src->kind->run(src, ev);
-	} while (run_on(ev, life, &frame, budget) && is_light(src = TAILQ_FIRST(&ev->immediates)));
+	} while (run_on(ev, life, &frame) && ev->immediate_streak < budget &&
+		 is_light(src = TAILQ_FIRST(&ev->immediates)));
 	life_leave(&frame);
-	if (life->ready_count > 0)
-		life_settle(life);
-	return life->ev != NULL && !ev->closing ? UNIT_DONE : UNIT_GONE;
+	return run_over(life);
 }
 
 static inline enum unit run_immediates(struct talev_context *ev, unsigned budget)
@@ -447,10 +453,57 @@ static inline enum unit run_immediates(struct talev_context *ev, unsigned budget
 	return fire(ev, src, 0);
 }
 
-static enum unit run_timer(struct talev_context *ev)
+static inline struct source *take_due(struct talev_context *ev, struct source *src)
+{
+	TAILQ_REMOVE(&ev->due, src, link);
+	ev->due_count--;
+	rest(ev, src);
+	ev->timer_streak++;
+	return src;
+}
+
+static inline talev_time_t turn_time_of(const struct talev_context *ev, const struct source *src)
+{
+	return ev->turn_time[((const struct timer_source *)src)->clock];
+}
+
+/* The same for what is due. What comes after a handler is still in the frame, but not its object:
+ * that may go. */
+static enum unit run_due(struct talev_context *ev, struct source *src, unsigned budget)
+{
+	struct life *life = ev->life;
+	struct life_frame frame;
+	bool (*fired)(struct source * src);
+
+	(void)life_enter(&frame, life, NULL);
+	do {
+		take_due(ev, src);
+		frame.object = &src->life;
+		src->calls++;
+		ev->handlers++;
+		fired = src->kind->fired;
+		src->kind->fire(src, 0, turn_time_of(ev, src));
+		if (frame.object == NULL || src->life.state != TALEV_LIVE)
+			fired = NULL;
+		if (!life_frame_plain(&frame))
+			break;
+		if (fired != NULL) {
+			frame.object = NULL;
+			fired(src);
+			fired = NULL;
+		}
+	} while (run_on(ev, life, &frame) && ev->timer_streak < budget &&
+		 TAILQ_EMPTY(&ev->immediates) && (src = TAILQ_FIRST(&ev->due)) != NULL &&
+		 src->life.rec == NULL);
+	life_leave(&frame);
+	if (fired != NULL)
+		fired(src);
+	return run_over(life);
+}
+
+static inline enum unit run_timers(struct talev_context *ev, unsigned budget)
 {
 	struct source *src;
-	uint8_t clock;
 
 	if (ev->due_count == 0) {
 		if (!deadlines_any(ev))
@@ -460,12 +513,9 @@ static enum unit run_timer(struct talev_context *ev)
 	src = TAILQ_FIRST(&ev->due);
 	if (src == NULL)
 		return UNIT_NONE;
-	clock = ((struct timer_source *)src)->clock;
-	TAILQ_REMOVE(&ev->due, src, link);
-	ev->due_count--;
-	rest(ev, src);
-	ev->timer_streak++;
-	return fire(ev, src, ev->turn_time[clock]);
+	if (src->life.rec == NULL && !ev->observed)
+		return run_due(ev, src, budget);
+	return fire(ev, take_due(ev, src), turn_time_of(ev, src));
 }
 
 enum unit dispatch_one(struct talev_context *ev, bool immediates, bool timers)
@@ -475,7 +525,7 @@ enum unit dispatch_one(struct talev_context *ev, bool immediates, bool timers)
 	if (unit == UNIT_NONE && immediates)
 		unit = run_immediates(ev, 0);
 	if (unit == UNIT_NONE && timers)
-		unit = run_timer(ev);
+		unit = run_timers(ev, 0);
 	return unit;
 }
 
@@ -518,7 +568,7 @@ enum unit dispatch_urgent(struct talev_context *ev)
 			(ev->strict || ev->immediate_streak < ev->immediate_budget))
 			unit = run_immediates(ev, ev->immediate_budget);
 		if (unit == UNIT_NONE && (ev->strict || ev->timer_streak < ev->timer_budget))
-			unit = run_timer(ev);
+			unit = run_timers(ev, ev->timer_budget);
 	} while (unit == UNIT_DONE && !ev->break_pending);
 	return unit;
 }
