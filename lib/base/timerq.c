@@ -7,7 +7,8 @@
  * all that lies in a lower level is earlier than all in a higher one, and within a level the slots
  * are in order. When last comes to a slot, its nodes move to lower levels, each at most once per
  * level, until level 0 has them, where a slot is one nanosecond. Nodes of one deadline are always
- * in the same slot, in the order they were set.
+ * in the same slot, in the order they were set. A slot whose nodes came in the order of their
+ * deadlines is a queue as it is: its nodes stay, and last stays before it.
  *
  * What is wrong with a wheel that ticks: it fires late or early by a tick, or sorts. This one does
  * not tick. Each slot knows a moment that none of its nodes is before; the loop sleeps until that.
@@ -81,27 +82,38 @@ static inline void insert(struct timerq *q, struct timerq_node *node)
 		mark(q, level, digit);
 		TAILQ_INIT(&slot->nodes);
 		slot->earliest = node->deadline;
-	} else if (node->deadline < slot->earliest) {
-		slot->earliest = node->deadline;
+		slot->latest = node->deadline;
+	} else if (node->deadline < slot->latest) {
+		slot->latest = TIMERQ_UNSORTED;
+		if (node->deadline < slot->earliest)
+			slot->earliest = node->deadline;
+	} else {
+		slot->latest = node->deadline;
 	}
 	TAILQ_INSERT_TAIL(&slot->nodes, node, link);
 }
 
-static void take_out(struct timerq *q, struct timerq_node *node)
+static inline void take_out(struct timerq *q, struct timerq_node *node)
 {
 	unsigned at = node->place - 1u;
 	struct timerq_slot *slot;
+	struct timerq_node *first;
+	bool front;
 
 	if (node->place == LATE) {
 		TAILQ_REMOVE(&q->late, node, link);
 		return;
 	}
 	slot = &q->slots[at];
+	front = TAILQ_FIRST(&slot->nodes) == node && slot->latest != TIMERQ_UNSORTED;
 	TAILQ_REMOVE(&slot->nodes, node, link);
-	if (TAILQ_EMPTY(&slot->nodes))
+	first = TAILQ_FIRST(&slot->nodes);
+	if (first == NULL)
 		unmark(q, at / TIMERQ_SLOTS, at % TIMERQ_SLOTS);
-	else if (TAILQ_NEXT(TAILQ_FIRST(&slot->nodes), link) == NULL)
-		slot->earliest = TAILQ_FIRST(&slot->nodes)->deadline;
+	else if (slot->nodes.tqh_last == &TAILQ_NEXT(first, link)) /* it is alone */
+		slot->earliest = slot->latest = first->deadline;
+	else if (front)
+		slot->earliest = first->deadline;
 }
 
 int timerq_join(struct timerq *q, talev_time_t now)
@@ -155,14 +167,18 @@ static void cascade(struct timerq *q, unsigned level, unsigned digit)
 /* Nothing is due: last may come up to now. */
 static void move_on(struct timerq *q, uint64_t now, unsigned level, unsigned digit)
 {
+	struct timerq_slot *slot = &q->slots[level * TIMERQ_SLOTS + digit];
 	unsigned common = level * TIMERQ_BITS;
 
 	if (now <= q->last)
 		return;
-	q->last = now;
 	/* Does now lie in the lowest slot? */
-	if (now >> common == number(q->slots[level * TIMERQ_SLOTS + digit].earliest) >> common)
+	if (now >> common != number(slot->earliest) >> common) {
+		q->last = now;
+	} else if (slot->latest == TIMERQ_UNSORTED) {
+		q->last = now;
 		cascade(q, level, digit);
+	}
 }
 
 /* Merges two sorted lists into a; at equal deadlines those of a go first. */
@@ -250,7 +266,7 @@ static void turn_back(struct timerq *q, uint64_t now)
 	}
 }
 
-struct timerq_node *timerq_due(struct timerq *q, talev_time_t now)
+static inline struct timerq_node *due(struct timerq *q, talev_time_t now)
 {
 	if (q->used == 0) {
 		if (number(now) > q->last)
@@ -272,11 +288,58 @@ struct timerq_node *timerq_due(struct timerq *q, talev_time_t now)
 			move_on(q, number(now), level, digit);
 			return NULL;
 		}
-		if (level == 0)
+		/* The one that had the earliest may have gone, but not from the front of a queue.
+		 */
+		if (level == 0 || slot->latest != TIMERQ_UNSORTED)
 			return TAILQ_FIRST(&slot->nodes);
 		q->last = number(slot->earliest);
 		cascade(q, level, digit);
 	}
+}
+
+struct timerq_node *timerq_due(struct timerq *q, talev_time_t now)
+{
+	return due(q, now);
+}
+
+/* Those at the front of a slot that is in order; the first is due. */
+static inline size_t take_front(
+	struct timerq *q, unsigned at, talev_time_t now, struct timerq_node **nodes, size_t most)
+{
+	struct timerq_slot *slot = &q->slots[at];
+	struct timerq_node *node = TAILQ_FIRST(&slot->nodes);
+	size_t n = 0;
+
+	do {
+		nodes[n++] = node;
+		node->place = 0;
+		node = TAILQ_NEXT(node, link);
+	} while (node != NULL && n < most && node->deadline <= now);
+	TAILQ_FIRST(&slot->nodes) = node;
+	if (node != NULL) {
+		node->link.tqe_prev = &TAILQ_FIRST(&slot->nodes);
+		slot->earliest = node->deadline;
+	} else {
+		unmark(q, at / TIMERQ_SLOTS, at % TIMERQ_SLOTS);
+	}
+	q->used -= n;
+	return n;
+}
+
+size_t timerq_take_due(struct timerq *q, talev_time_t now, struct timerq_node **nodes, size_t most)
+{
+	struct timerq_node *node;
+	size_t n = 0;
+
+	while (n < most && (node = due(q, now)) != NULL) {
+		if (node->place == LATE) {
+			timerq_remove(q, node);
+			nodes[n++] = node;
+		} else {
+			n += take_front(q, node->place - 1u, now, &nodes[n], most - n);
+		}
+	}
+	return n;
 }
 
 talev_time_t timerq_bound(struct timerq *q)

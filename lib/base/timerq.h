@@ -22,13 +22,17 @@ struct timerq_node {
 	TAILQ_ENTRY(timerq_node) link;
 	talev_time_t deadline;
 	uint16_t place; /* 0: not queued */
+	uint32_t turn;  /* the owner's */
 };
 
 TAILQ_HEAD(timerq_list, timerq_node);
 
+#define TIMERQ_UNSORTED INT64_MAX
+
 struct timerq_slot {
-	struct timerq_list nodes; /* means something while the slot's bit is set */
+	struct timerq_list nodes; /* all means something while the slot's bit is set */
 	talev_time_t earliest;    /* no deadline in it is before this */
+	talev_time_t latest;      /* none is after this; TIMERQ_UNSORTED: not in order */
 };
 
 struct timerq {
@@ -50,6 +54,8 @@ void timerq_set(struct timerq *q, struct timerq_node *node, talev_time_t deadlin
 void timerq_remove(struct timerq *q, struct timerq_node *node);
 /* The earliest one if its deadline is now or before, else NULL. */
 struct timerq_node *timerq_due(struct timerq *q, talev_time_t now);
+/* Removes the earliest ones whose deadline is now or before, at most most. Returns how many. */
+size_t timerq_take_due(struct timerq *q, talev_time_t now, struct timerq_node **nodes, size_t most);
 /* No deadline is before this: the earliest, or that of one that was the earliest and has gone.
  * TALEV_NEVER: none is queued. */
 talev_time_t timerq_bound(struct timerq *q);

@@ -13,6 +13,8 @@ const struct source_kind context_kind = {
 	.disarm = context_disarm,
 };
 
+_Thread_local const void *core_known;
+
 struct talev_context *core_usable(struct talev_context *ev)
 {
 	if (ev == NULL || talloc_get_name(ev) != context_kind.type) {
@@ -23,6 +25,7 @@ struct talev_context *core_usable(struct talev_context *ev)
 		errno = ESHUTDOWN;
 		return NULL;
 	}
+	core_known = ev;
 	return ev;
 }
 
@@ -75,6 +78,7 @@ static int context_destructor(struct talev_context *ev)
 	while (!life_busy(life) && life_run(life) > 0) {
 	}
 	life_forget(&ev->src.life);
+	core_known = NULL;
 	life->ev = NULL;
 	life->context = NULL;
 	life_unref(life);

@@ -207,7 +207,11 @@ static inline bool owner_check(const struct talev_context *ev, const struct sour
 
 /* fork.c */
 /* Before the first thing a process does with a context that it got by fork. */
-int context_check_fork(struct talev_context *ev);
+int context_after_fork(struct talev_context *ev);
+static inline int context_check_fork(struct talev_context *ev)
+{
+	return ev->fork_generation == base_fork_generation() ? 0 : context_after_fork(ev);
+}
 /* When embedded and outside of a turn: what has changed must reach the outer loop. */
 void context_changed_embedded(struct talev_context *ev);
 static inline void context_changed(struct talev_context *ev)

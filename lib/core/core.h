@@ -28,6 +28,16 @@ struct talev_context *core_context_create(
 /* The context behind a public pointer if it can take new events; NULL: EINVAL, ESHUTDOWN. */
 struct talev_context *core_usable(struct talev_context *ev);
 
+/* The context that this thread found usable last, until it goes. */
+extern _Thread_local const void *core_known
+	__attribute__((visibility("hidden"), tls_model("initial-exec")));
+/* True: it is usable. False: that is not known. */
+static inline bool core_is_known(const struct talev_context *ev)
+{
+	return ev != NULL && ev == core_known &&
+	       ((const struct source *)ev)->life.state == TALEV_LIVE;
+}
+
 /* One clock of the context: the kernel's, or its backend's. */
 talev_time_t core_now(struct talev_context *ev, enum talev_clock clock);
 
@@ -72,6 +82,8 @@ void core_unpost(struct source *src);
 int core_timer_join(struct timer_source *ts);
 void core_timer_arm(struct timer_source *ts, talev_time_t deadline);
 void core_timer_disarm(struct timer_source *ts);
+/* Instead of disarm for a source that is being closed. */
+void core_timer_leave(struct timer_source *ts);
 bool core_timer_armed(const struct timer_source *ts);
 
 /* Descriptors. attach tells the kernel at once: -1: EBADF, ENOMEM, ENOSPC, EMFILE. */

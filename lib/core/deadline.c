@@ -3,6 +3,9 @@
 
 /* Two of the slowest kernel. */
 #define TICKS TALEV_MSEC(20)
+/* So many become due at a time: few, because memory is read ahead best while looking for the next
+ * ones and running them take turns. */
+#define FEW 8
 
 static struct timer_source *timer_of(struct timerq_node *node)
 {
@@ -23,10 +26,8 @@ int core_timer_join(struct timer_source *ts)
 
 static void dequeue(struct talev_context *ev, struct timer_source *ts)
 {
-	if (timerq_queued(&ts->node)) {
-		timerq_remove(&ev->timers[ts->clock], &ts->node);
-		ev->timers_queued--;
-	}
+	timerq_remove(&ev->timers[ts->clock], &ts->node);
+	ev->timers_queued--;
 }
 
 bool core_timer_armed(const struct timer_source *ts)
@@ -39,9 +40,14 @@ void core_timer_arm(struct timer_source *ts, talev_time_t deadline)
 	struct talev_context *ev = ts->src.ev;
 
 	if (!timerq_queued(&ts->node)) {
-		source_unplace(&ts->src);
+		if (ts->src.place == PLACE_RESTING)
+			TAILQ_REMOVE(&ev->resting, &ts->src, link);
+		else
+			source_unplace(&ts->src);
+		ts->src.place = PLACE_NONE;
 		ev->timers_queued++;
 	}
+	ts->node.turn = (uint32_t)ev->turns;
 	timerq_set(queue_of(ts), &ts->node, deadline);
 	context_changed(ev);
 }
@@ -50,9 +56,16 @@ void core_timer_disarm(struct timer_source *ts)
 {
 	if (!core_timer_armed(ts))
 		return;
-	dequeue(ts->src.ev, ts);
-	source_unplace(&ts->src);
+	core_timer_leave(ts);
 	source_place(&ts->src, ts->src.ev, PLACE_RESTING);
+}
+
+void core_timer_leave(struct timer_source *ts)
+{
+	if (timerq_queued(&ts->node))
+		dequeue(ts->src.ev, ts);
+	else if (ts->src.place == PLACE_DUE)
+		source_unplace(&ts->src);
 }
 
 void deadlines_read_clocks(struct talev_context *ev)
@@ -76,23 +89,36 @@ bool deadlines_far(struct talev_context *ev)
 	return bound > talev_time_add(base_clock_last_tick(), TICKS);
 }
 
+static inline void make_due(struct talev_context *ev, struct timer_source *ts)
+{
+	ev->timers_queued--;
+	ts->src.place = PLACE_DUE;
+	TAILQ_INSERT_TAIL(&ev->due, &ts->src, link);
+	ev->due_count++;
+	/* Only those that were set in this turn have to share it with the other classes. */
+	if (ts->node.turn != (uint32_t)ev->turns)
+		ev->timer_budget++;
+}
+
 void deadlines_collect(struct talev_context *ev)
 {
-	/* In strict order one that is armed meanwhile, for an earlier moment, still goes first. */
-	size_t most = ev->strict ? 1 : SIZE_MAX;
-
 	if (!deadlines_any(ev) || deadlines_far(ev))
 		return;
 	deadlines_need_time(ev);
 	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
-		struct timerq *q = &ev->timers[clock];
-		struct timerq_node *node;
+		struct timerq_node *nodes[FEW];
+		size_t most = FEW;
+		size_t n;
 
-		while (q->used > 0 && ev->due_count < most &&
-			(node = timerq_due(q, ev->turn_time[clock])) != NULL) {
-			dequeue(ev, timer_of(node));
-			source_place(&timer_of(node)->src, ev, PLACE_DUE);
-		}
+		/* In strict order one that is armed meanwhile, for an earlier moment, still goes
+		 * first. */
+		if (ev->strict)
+			most = ev->due_count == 0;
+		if (ev->timers[clock].used == 0)
+			continue;
+		n = timerq_take_due(&ev->timers[clock], ev->turn_time[clock], nodes, most);
+		for (size_t i = 0; i < n; i++)
+			make_due(ev, timer_of(nodes[i]));
 	}
 }
 

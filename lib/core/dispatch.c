@@ -5,7 +5,7 @@
 #include <sys/param.h>
 
 /* Handlers of one class in a row before the others get their turn. */
-#define STREAK 64
+#define STREAK 256
 /* How much of what other threads have sent goes before descriptors. */
 #define BACKLOG ((size_t)1024)
 
@@ -81,7 +81,8 @@ static void measure_call(
 		report_slow(ev, src, where, spent);
 }
 
-bool core_call(struct source *src, void (*fn)(struct source *src))
+__attribute__((noinline)) static bool call_observed(
+	struct source *src, void (*fn)(struct source *src))
 {
 	struct talev_context *ev = src->ev;
 	const char *where = src->named ? NULL : src->where;
@@ -101,6 +102,19 @@ bool core_call(struct source *src, void (*fn)(struct source *src))
 			measure_call(ev, src, where, started);
 		trace(ev, TALEV_TRACE_AFTER_HANDLER, src);
 	}
+	return unpin(&made);
+}
+
+bool core_call(struct source *src, void (*fn)(struct source *src))
+{
+	struct core_pin made;
+
+	if (src->ev->observed)
+		return call_observed(src, fn);
+	if (!pin(&made, src))
+		return false;
+	src->calls++;
+	fn(src);
 	return unpin(&made);
 }
 
@@ -190,9 +204,8 @@ static inline void immediate_remove(struct talev_context *ev, struct source *src
 	ev->immediate_count--;
 }
 
-void core_immediate_queue(struct source *src, struct talev_context *ev)
+__attribute__((noinline)) static void queue_observed(struct source *src, struct talev_context *ev)
 {
-	(void)owner_check(ev, src);
 	if (src->ev != NULL)
 		source_unplace(src);
 	src->ev = ev;
@@ -202,6 +215,23 @@ void core_immediate_queue(struct source *src, struct talev_context *ev)
 		source_place(src, ev, PLACE_HELD);
 	trace(ev, TALEV_TRACE_ATTACH, src);
 	context_changed(ev);
+}
+
+static inline void rest(struct talev_context *ev, struct source *src)
+{
+	src->place = PLACE_RESTING;
+	TAILQ_INSERT_TAIL(&ev->resting, src, link);
+}
+
+void core_immediate_queue(struct source *src, struct talev_context *ev)
+{
+	(void)owner_check(ev, src);
+	if (src->ev != NULL || !src->enabled || ev->trace != NULL || ev->embedded) {
+		queue_observed(src, ev);
+		return;
+	}
+	src->ev = ev;
+	immediate_insert(ev, src);
 }
 
 void core_immediate_hold(struct source *src, bool hold)
@@ -242,8 +272,14 @@ void core_post(struct source *src)
 	/* Its queues have been emptied already, and nobody would look into them again. */
 	if (ev->closing)
 		return;
-	source_unplace(src);
-	source_place(src, ev, src->enabled ? PLACE_IMMEDIATE : PLACE_HELD);
+	if (src->place == PLACE_RESTING)
+		TAILQ_REMOVE(&ev->resting, src, link);
+	else
+		source_unplace(src);
+	if (src->enabled)
+		immediate_insert(ev, src);
+	else
+		source_place(src, ev, PLACE_HELD);
 	context_changed(ev);
 }
 
@@ -358,21 +394,116 @@ static enum unit fire(struct talev_context *ev, struct source *src, talev_time_t
 	return fire_source(ev, src, 0, now) ? UNIT_DONE : UNIT_GONE;
 }
 
-static enum unit run_immediate(struct talev_context *ev)
+/* May the next one run in the frame of the last, which has left nothing to be done? */
+static inline bool run_on(
+	struct talev_context *ev, struct life *life, const struct life_frame *frame)
+{
+	return life->ev != NULL && life->ready_count == 0 && life_frame_plain(frame) &&
+	       !ev->closing && !ev->break_pending &&
+	       (TAILQ_EMPTY(&ev->hooks) || !dispatch_hooks_pending(ev)) && !ev->observed;
+}
+
+static inline enum unit run_over(struct life *life)
+{
+	if (life->ready_count > 0)
+		life_settle(life);
+	return life->ev != NULL && !life->ev->closing ? UNIT_DONE : UNIT_GONE;
+}
+
+static inline bool is_light(const struct source *src)
+{
+	return src != NULL && src->kind->run != NULL && src->life.rec == NULL;
+}
+
+/* Light ones, one after the other, until the streak is budget: most have nothing but a handler, so
+ * all run in one frame. */
+static enum unit run_light(struct talev_context *ev, struct source *src, unsigned budget)
+{
+	struct life *life = ev->life;
+	struct life_frame frame;
+
+	(void)life_enter(&frame, life, NULL);
+	do {
+		immediate_remove(ev, src);
+		if (src->kind->stays)
+			rest(ev, src);
+		else
+			src->ev = NULL;
+		frame.object = &src->life;
+		src->calls++;
+		ev->handlers++;
+		ev->immediate_streak++;
+		src->kind->run(src, ev);
+	} while (run_on(ev, life, &frame) && ev->immediate_streak < budget &&
+		 is_light(src = TAILQ_FIRST(&ev->immediates)));
+	life_leave(&frame);
+	return run_over(life);
+}
+
+static inline enum unit run_immediates(struct talev_context *ev, unsigned budget)
 {
 	struct source *src = TAILQ_FIRST(&ev->immediates);
 
 	if (src == NULL)
 		return UNIT_NONE;
+	if (is_light(src) && !ev->observed)
+		return run_light(ev, src, budget);
 	/* It is the kind that takes it out of the queue: the handler may queue it again. */
 	ev->immediate_streak++;
 	return fire(ev, src, 0);
 }
 
-static enum unit run_timer(struct talev_context *ev)
+static inline struct source *take_due(struct talev_context *ev, struct source *src)
+{
+	TAILQ_REMOVE(&ev->due, src, link);
+	ev->due_count--;
+	rest(ev, src);
+	ev->timer_streak++;
+	return src;
+}
+
+static inline talev_time_t turn_time_of(const struct talev_context *ev, const struct source *src)
+{
+	return ev->turn_time[((const struct timer_source *)src)->clock];
+}
+
+/* The same for what is due. What comes after a handler is still in the frame, but not its object:
+ * that may go. */
+static enum unit run_due(struct talev_context *ev, struct source *src, unsigned budget)
+{
+	struct life *life = ev->life;
+	struct life_frame frame;
+	bool (*fired)(struct source * src);
+
+	(void)life_enter(&frame, life, NULL);
+	do {
+		take_due(ev, src);
+		frame.object = &src->life;
+		src->calls++;
+		ev->handlers++;
+		fired = src->kind->fired;
+		src->kind->fire(src, 0, turn_time_of(ev, src));
+		if (frame.object == NULL || src->life.state != TALEV_LIVE)
+			fired = NULL;
+		if (!life_frame_plain(&frame))
+			break;
+		if (fired != NULL) {
+			frame.object = NULL;
+			fired(src);
+			fired = NULL;
+		}
+	} while (run_on(ev, life, &frame) && ev->timer_streak < budget &&
+		 TAILQ_EMPTY(&ev->immediates) && (src = TAILQ_FIRST(&ev->due)) != NULL &&
+		 src->life.rec == NULL);
+	life_leave(&frame);
+	if (fired != NULL)
+		fired(src);
+	return run_over(life);
+}
+
+static inline enum unit run_timers(struct talev_context *ev, unsigned budget)
 {
 	struct source *src;
-	uint8_t clock;
 
 	if (ev->due_count == 0) {
 		if (!deadlines_any(ev))
@@ -382,27 +513,20 @@ static enum unit run_timer(struct talev_context *ev)
 	src = TAILQ_FIRST(&ev->due);
 	if (src == NULL)
 		return UNIT_NONE;
-	clock = ((struct timer_source *)src)->clock;
-	source_unplace(src);
-	source_place(src, ev, PLACE_RESTING);
-	ev->timer_streak++;
-	return fire(ev, src, ev->turn_time[clock]);
-}
-
-static inline enum unit one(struct talev_context *ev, bool immediates, bool timers)
-{
-	enum unit unit = TAILQ_EMPTY(&ev->hooks) ? UNIT_NONE : run_hook(ev);
-
-	if (unit == UNIT_NONE && immediates)
-		unit = run_immediate(ev);
-	if (unit == UNIT_NONE && timers)
-		unit = run_timer(ev);
-	return unit;
+	if (src->life.rec == NULL && !ev->observed)
+		return run_due(ev, src, budget);
+	return fire(ev, take_due(ev, src), turn_time_of(ev, src));
 }
 
 enum unit dispatch_one(struct talev_context *ev, bool immediates, bool timers)
 {
-	return one(ev, immediates, timers);
+	enum unit unit = TAILQ_EMPTY(&ev->hooks) ? UNIT_NONE : run_hook(ev);
+
+	if (unit == UNIT_NONE && immediates)
+		unit = run_immediates(ev, 0);
+	if (unit == UNIT_NONE && timers)
+		unit = run_timers(ev, 0);
+	return unit;
 }
 
 enum unit dispatch_once(struct talev_context *ev)
@@ -421,11 +545,10 @@ void dispatch_rested(struct talev_context *ev)
 
 void dispatch_begin_turn(struct talev_context *ev)
 {
-	deadlines_collect(ev);
 	ev->immediate_streak = 0;
 	ev->timer_streak = 0;
 	ev->immediate_budget = STREAK + (unsigned)MIN(ev->immediate_count, BACKLOG);
-	ev->timer_budget = STREAK + (unsigned)ev->due_count;
+	ev->timer_budget = STREAK;
 }
 
 /* Each descriptor's handler earns those that it schedules their place before the next one. */
@@ -440,8 +563,12 @@ enum unit dispatch_urgent(struct talev_context *ev)
 	enum unit unit;
 
 	do {
-		unit = one(ev, ev->strict || ev->immediate_streak < ev->immediate_budget,
-			ev->strict || ev->timer_streak < ev->timer_budget);
+		unit = TAILQ_EMPTY(&ev->hooks) ? UNIT_NONE : run_hook(ev);
+		if (unit == UNIT_NONE &&
+			(ev->strict || ev->immediate_streak < ev->immediate_budget))
+			unit = run_immediates(ev, ev->immediate_budget);
+		if (unit == UNIT_NONE && (ev->strict || ev->timer_streak < ev->timer_budget))
+			unit = run_timers(ev, ev->timer_budget);
 	} while (unit == UNIT_DONE && !ev->break_pending);
 	return unit;
 }

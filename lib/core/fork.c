@@ -19,10 +19,8 @@ static void tell_hooks(struct talev_context *ev)
 			hook->after_fork(ev, hook);
 }
 
-int context_check_fork(struct talev_context *ev)
+int context_after_fork(struct talev_context *ev)
 {
-	if (ev->fork_generation == base_fork_generation())
-		return 0;
 	if (ev->backend->ops->rebuild != NULL && ev->backend->ops->rebuild(ev->backend) != 0)
 		return -1;
 	slots_forget_kernel(ev);
@@ -61,6 +59,7 @@ int talev_re_initialise(struct talev_context *ev)
 	/* What a batch on the stack still holds is of the old kernel objects. */
 	ev->waits++;
 	ops = ev->ops;
+	core_known = NULL;
 	TALLOC_FREE(ev->backend);
 	ev->backend = ops->create(NULL);
 	error = ev->backend != NULL ? 0 : errno;

@@ -47,7 +47,7 @@ static void finish_closing(struct talev_context *ev)
 
 static int enter(struct loop_call *call, struct talev_context *ev, const char *location)
 {
-	if (core_usable(ev) == NULL) {
+	if (!core_is_known(ev) && core_usable(ev) == NULL) {
 		if (errno == ESHUTDOWN) {
 			finish_closing(ev);
 			errno = ESHUTDOWN;

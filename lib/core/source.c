@@ -102,8 +102,39 @@ void source_unplace(struct source *src)
 	src->place = PLACE_NONE;
 }
 
+/* Of a source that is live, in ev, and has no finalizer. Not live from here on, so that what disarm
+ * calls cannot arm it again or close it twice. */
+static inline void close_plain(struct source *src, struct talev_context *ev)
+{
+	const struct source_kind *kind = src->kind;
+
+	src->life.state = TALEV_CLOSING;
+	kind->disarm(src);
+	if (src->place == PLACE_RESTING) {
+		TAILQ_REMOVE(&ev->resting, src, link);
+		src->place = PLACE_NONE;
+	} else if (src->place != PLACE_NONE) {
+		source_unplace(src);
+	}
+	src->ev = NULL;
+	context_changed(ev);
+	if (kind->closed != NULL)
+		kind->closed(src, ev);
+}
+
 static int source_destructor(struct source *src)
 {
+	struct talev_context *ev = src->ev;
+
+	if (ev != NULL && src->life.state == TALEV_LIVE && src->life.rec == NULL &&
+		ev->trace == NULL) {
+		(void)owner_check(ev, src);
+		close_plain(src, ev);
+		life_forget(&src->life);
+		if (src->kind->destroy != NULL)
+			src->kind->destroy(src);
+		return 0;
+	}
 	if (src->life.rec != NULL && src->life.state == TALEV_LIVE) {
 		/* talloc asks parents before children; finalizers run the other way round. */
 		source_close_tree(src);
@@ -120,7 +151,8 @@ void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 {
 	struct source *src;
 
-	if (ev != NULL && (core_usable(ev) == NULL || !owner_check(ev, &ev->src)))
+	if (ev != NULL &&
+		((!core_is_known(ev) && core_usable(ev) == NULL) || !owner_check(ev, &ev->src)))
 		return NULL;
 	if (life_buried(mem_ctx)) {
 		errno = ESTALE;

@@ -29,6 +29,10 @@ struct source_kind {
 	void (*destroy)(struct source *src);
 	/* Call the handler. */
 	void (*fire)(struct source *src, uint32_t flags, talev_time_t now);
+	/* Instead of fire() for an immediate that core has taken out of its queue, and out of its
+	 * context or, if it stays, to the resting ones. fired() is not called. Optional. */
+	void (*run)(struct source *src, struct talev_context *ev);
+	bool stays;
 	/* The handler has returned and the source is still live. False: this has freed it.
 	 * Optional. */
 	bool (*fired)(struct source *src);

@@ -45,6 +45,24 @@ static void immediate_fire(struct source *src, uint32_t flags, talev_time_t now)
 	immediate_of(src)->handler(ev, immediate_of(src), src->private_data);
 }
 
+__attribute__((noinline)) static void run_withdrawn(
+	struct talev_immediate *im, struct talev_context *ev)
+{
+	withdraw(&im->src);
+	im->handler(ev, im, im->src.private_data);
+}
+
+/* It is in no queue by now, but perhaps on its way from another thread too. */
+static void immediate_run(struct source *src, struct talev_context *ev)
+{
+	struct talev_immediate *im = immediate_of(src);
+
+	if (im->post.ops != NULL)
+		run_withdrawn(im, ev);
+	else
+		im->handler(ev, im, src->private_data);
+}
+
 static void immediate_enable(struct source *src)
 {
 	core_immediate_hold(src, !src->enabled);
@@ -61,6 +79,7 @@ static const struct source_kind immediate_kind = {
 	.disarm = immediate_disarm,
 	.destroy = withdraw,
 	.fire = immediate_fire,
+	.run = immediate_run,
 	.enable = immediate_enable,
 	.describe = immediate_describe,
 };
@@ -111,7 +130,7 @@ void immediate_call(struct talev_immediate *im, struct talev_context *ev)
 	im->handler(ev, im, im->src.private_data);
 }
 
-int _talev_schedule_immediate(struct talev_immediate *im, struct talev_context *ev,
+__attribute__((noinline)) static int schedule(struct talev_immediate *im, struct talev_context *ev,
 	talev_immediate_handler_t handler, void *private_data, const char *where)
 {
 	if (im->src.life.state != TALEV_LIVE) {
@@ -126,6 +145,18 @@ int _talev_schedule_immediate(struct talev_immediate *im, struct talev_context *
 		return -1;
 
 	immediate_disarm(&im->src);
+	immediate_prepare(im, handler, private_data, where);
+	core_immediate_queue(&im->src, ev);
+	return 0;
+}
+
+/* Most are idle, and the context is the one of before. */
+int _talev_schedule_immediate(struct talev_immediate *im, struct talev_context *ev,
+	talev_immediate_handler_t handler, void *private_data, const char *where)
+{
+	if (im->src.life.state != TALEV_LIVE || im->src.place != PLACE_NONE ||
+		im->post.ops != NULL || handler == NULL || !core_is_known(ev))
+		return schedule(im, ev, handler, private_data, where);
 	immediate_prepare(im, handler, private_data, where);
 	core_immediate_queue(&im->src, ev);
 	return 0;

@@ -55,7 +55,7 @@ static void timer_disarm(struct source *src)
 	struct talev_timer *te = timer_of(src);
 
 	te->deadline = TALEV_NEVER;
-	core_timer_disarm(&te->ts);
+	core_timer_leave(&te->ts);
 }
 
 /* The next tick is armed before the handler runs, so that what the handler asks for wins. */

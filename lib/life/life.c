@@ -8,7 +8,7 @@
 /* Per thread, not per context: whoever frees an object finds its running handler without knowing
  * whose loop called it. Coroutines may leave in another order than they entered, so a list. */
 _Thread_local struct life_frames life_frames;
-static _Thread_local LIST_HEAD(, life_list) lists __attribute__((tls_model("initial-exec")));
+_Thread_local struct life_lists life_lists;
 
 struct life *life_create(struct talev_context *ev, const struct life_object *context)
 {
@@ -180,7 +180,7 @@ static void forget_record(struct life_object *object)
 		life_discard(rec);
 }
 
-void life_forget(struct life_object *object)
+void life_forget_everywhere(struct life_object *object)
 {
 	struct life_frame *frame;
 	struct life_list *list;
@@ -188,7 +188,7 @@ void life_forget(struct life_object *object)
 	LIST_FOREACH (frame, &life_frames, link)
 		if (frame->object == object)
 			frame->object = NULL;
-	LIST_FOREACH (list, &lists, link) {
+	LIST_FOREACH (list, &life_lists, link) {
 		for (size_t i = 0; i < list->count; i++)
 			if (list->objects[i] == object)
 				list->objects[i] = NULL;
@@ -230,7 +230,7 @@ bool life_guard_mine(const struct life_guard *guard)
 
 void life_list_watch(struct life_list *list)
 {
-	LIST_INSERT_HEAD(&lists, list, link);
+	LIST_INSERT_HEAD(&life_lists, list, link);
 }
 
 void life_list_unwatch(struct life_list *list)

@@ -16,6 +16,7 @@
 #ifndef LIFE_LIFE_H
 #define LIFE_LIFE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -99,6 +100,13 @@ static inline void life_leave(struct life_frame *frame)
 		life_leave_pinned(frame);
 }
 
+/* Would life_leave() find nothing to do but to take it out? Then it may become that of another
+ * object. */
+static inline bool life_frame_plain(const struct life_frame *frame)
+{
+	return frame->guard == NULL && frame->pin == NULL;
+}
+
 /* Is a handler of it on this thread's stack? */
 bool life_running(const struct life_object *object);
 /* Is a handler or finalizer of its context on this thread's stack? */
@@ -115,8 +123,6 @@ static inline void life_close(struct life *life, struct life_object *object, str
 	else
 		life_close_record(life, object, grave);
 }
-/* The memory of object goes now. It is CLOSING or FINALIZED. */
-void life_forget(struct life_object *object);
 
 /* A record for life_bury() or life_after(). Any thread. NULL: ENOMEM. */
 struct life_rec *life_record(unsigned flags, talev_finalizer_t fn, void *arg);
@@ -130,7 +136,14 @@ bool life_seal(struct life_rec *grave);
 /* Runs a sealed grave without pins before its turn in the queue. */
 void life_run_now(struct life_rec *grave);
 /* Does ptr lie in a grave of this thread? */
-bool life_buried(const void *ptr);
+bool life_is_below_grave(const void *ptr);
+/* While there is none, asking costs nothing. */
+extern atomic_uint life_graves __attribute__((visibility("hidden")));
+static inline bool life_buried(const void *ptr)
+{
+	return atomic_load_explicit(&life_graves, memory_order_relaxed) > 0 &&
+	       life_is_below_grave(ptr);
+}
 
 /* Runs what is ready at this moment, first asked first; what becomes ready meanwhile waits for
  * the next call. Returns how many records were run. Hold a reference. */
@@ -148,6 +161,25 @@ struct life_list {
 };
 void life_list_watch(struct life_list *list);
 void life_list_unwatch(struct life_list *list);
+
+LIST_HEAD(life_lists, life_list);
+extern _Thread_local struct life_lists life_lists
+	__attribute__((visibility("hidden"), tls_model("initial-exec")));
+
+/* The memory of object goes now. It is CLOSING or FINALIZED. */
+void life_forget_everywhere(struct life_object *object);
+static inline void life_forget(struct life_object *object)
+{
+	struct life_frame *frame;
+
+	if (object->rec != NULL || !LIST_EMPTY(&life_lists)) {
+		life_forget_everywhere(object);
+		return;
+	}
+	LIST_FOREACH (frame, &life_frames, link)
+		if (frame->object == object)
+			frame->object = NULL;
+}
 
 /* The part of a referenced object that other threads see, and that outlives it: whether its
  * handler may start, and whether one is executing. See guard.c for the protocol. */

@@ -10,8 +10,7 @@
 /* The address of the name tells a grave from any other talloc chunk. */
 static const char grave_name[] = "talev finalization";
 
-/* While there is none, asking whether something is buried costs nothing. */
-static atomic_uint graves;
+atomic_uint life_graves;
 
 struct life_rec *life_record(unsigned flags, talev_finalizer_t fn, void *arg)
 {
@@ -161,7 +160,7 @@ static void run(struct life *life, struct life_rec *rec)
 		rec->object->rec = NULL;
 	if (rec->grave) {
 		talloc_free_children(rec);
-		atomic_fetch_sub_explicit(&graves, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&life_graves, 1, memory_order_relaxed);
 	}
 	if (after)
 		call(life, rec);
@@ -209,7 +208,7 @@ void life_bury(struct life *life, struct life_rec *rec, void *tree)
 	talloc_set_name_const(rec, grave_name);
 	rec->grave = true;
 	record_attach(rec, life);
-	atomic_fetch_add_explicit(&graves, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&life_graves, 1, memory_order_relaxed);
 	talloc_steal(rec, tree);
 }
 
@@ -226,10 +225,8 @@ void life_run_now(struct life_rec *grave)
 	run_queued(grave);
 }
 
-bool life_buried(const void *ptr)
+bool life_is_below_grave(const void *ptr)
 {
-	if (atomic_load_explicit(&graves, memory_order_relaxed) == 0)
-		return false;
 	while (ptr != NULL) {
 		if (talloc_get_name(ptr) == grave_name)
 			return true;

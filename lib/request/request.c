@@ -191,6 +191,31 @@ static bool end_in_turn(struct talev_req *req, bool posted)
 	return settle(req, TALEV_REQ_TIMED_OUT, ETIME, blame);
 }
 
+static inline void act(struct talev_req *req, bool posted)
+{
+	if (req_in_progress(req) && !end_in_turn(req, posted))
+		return;
+	if (!req->ts.src.enabled) {
+		notify(req);
+		return;
+	}
+	if (req->fn == NULL)
+		return;
+	req_clear(req, REQ_DEFER);
+	if (!req_in_progress(req))
+		req_set(req, REQ_TOLD);
+	req->fn(req);
+}
+
+static void req_run(struct source *src, struct talev_context *ev)
+{
+	struct talev_req *req = req_of(src);
+
+	(void)ev;
+	req_clear(req, REQ_NOTIFY);
+	act(req, true);
+}
+
 static void req_fire(struct source *src, uint32_t flags, talev_time_t now)
 {
 	struct talev_req *req = req_of(src);
@@ -204,18 +229,7 @@ static void req_fire(struct source *src, uint32_t flags, talev_time_t now)
 	} else if (req_expire_below(req)) {
 		return;
 	}
-	if (req_in_progress(req) && !end_in_turn(req, posted))
-		return;
-	if (!src->enabled) {
-		notify(req);
-		return;
-	}
-	if (req->fn == NULL)
-		return;
-	req_clear(req, REQ_DEFER);
-	if (!req_in_progress(req))
-		req_set(req, REQ_TOLD);
-	req->fn(req);
+	act(req, posted);
 }
 
 static void req_enable(struct source *src)
@@ -237,6 +251,8 @@ const struct source_kind req_kind = {
 	.disarm = req_disarm,
 	.closed = req_closed,
 	.fire = req_fire,
+	.run = req_run,
+	.stays = true,
 	.enable = req_enable,
 	.describe = req_describe,
 };

@@ -194,6 +194,43 @@ static void a_clock_that_runs_and_is_set_finds_what_is_due(void **state)
 	timerq_destroy(&q);
 }
 
+/* Timeouts of equal length come in order, and stay in the slot that they came to; now and then one
+ * is shorter, and the slot is none in order any more. */
+static void deadlines_that_come_in_order_but_for_a_few_come_out_sorted(void **state)
+{
+	enum { N = 300 };
+	unsigned short random[3] = {10, 11, 12};
+	struct timerq q = {0};
+	struct item *items = new_items(&q, N);
+	uint64_t settings = 0;
+	talev_time_t now = TALEV_SEC(3);
+
+	(void)state;
+	for (int i = 0; i < 100000; i++) {
+		struct item *item = &items[nrand48(random) % N];
+		talev_time_t length = TALEV_USEC(200);
+		struct item *wanted;
+
+		now += nrand48(random) % 1000;
+		if (nrand48(random) % 100 == 0)
+			length = nrand48(random) % length;
+		if (nrand48(random) % 5 == 0) {
+			timerq_remove(&q, &item->node);
+		} else {
+			timerq_set(&q, &item->node, now + length);
+			item->set = ++settings;
+		}
+		while ((wanted = first_by_search(items, N)) != NULL &&
+			wanted->node.deadline <= now) {
+			assert_true(timerq_bound(&q) <= wanted->node.deadline);
+			assert_ptr_equal(timerq_due(&q, now), wanted);
+			timerq_remove(&q, &wanted->node);
+		}
+		assert_null(timerq_due(&q, now));
+	}
+	timerq_destroy(&q);
+}
+
 static void what_has_passed_when_it_is_set_comes_sorted(void **state)
 {
 	enum { N = 5000 };
@@ -314,6 +351,7 @@ int main(void)
 		TEST(random_operations_agree_with_a_search),
 		TEST(a_hundred_thousand_come_out_sorted),
 		TEST(a_clock_that_runs_and_is_set_finds_what_is_due),
+		TEST(deadlines_that_come_in_order_but_for_a_few_come_out_sorted),
 		TEST(what_has_passed_when_it_is_set_comes_sorted),
 		TEST(a_bound_that_has_passed_is_passed_for_good),
 		TEST(each_is_visited_once),

@@ -124,6 +124,60 @@ static void each_ready_descriptor_is_told_once(void **state)
 	}
 }
 
+struct queue_jump {
+	struct crowd *crowd;
+	unsigned due; /* have run */
+	unsigned again;
+};
+
+static void come_again(
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *arg)
+{
+	struct queue_jump *jump = arg;
+
+	(void)now;
+	assert_true(jump->crowd->total < CROWD);
+	jump->again++;
+	talev_update_timer(te, talev_turn_time(ev));
+}
+
+static void run_due(struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *arg)
+{
+	struct queue_jump *jump = arg;
+
+	(void)ev;
+	(void)te;
+	(void)now;
+	assert_int_equal(jump->crowd->total, 0);
+	jump->due++;
+}
+
+static bool crowd_is_served(void *arg)
+{
+	struct crowd *crowd = arg;
+
+	return crowd->total == CROWD;
+}
+
+/* However many there are; but one that is set again while they run waits for its share. */
+static void timers_that_are_due_go_before_descriptors(void **state)
+{
+	enum { TIMERS = 5000 };
+	struct crowd *crowd = gather(serve, false);
+	struct queue_jump jump = {crowd, 0, 0};
+
+	assert_non_null(talev_add_timer(crowd->ev, test_root(), 0, come_again, &jump));
+	for (int i = 0; i < TIMERS; i++)
+		assert_non_null(talev_add_timer(crowd->ev, test_root(),
+			talev_turn_time(crowd->ev) - i % 7, run_due, &jump));
+	(void)state;
+	test_watchdog("a timer that is always due starves descriptors", __location__);
+	assert_ok(talev_loop_until(crowd->ev, crowd_is_served, crowd));
+	assert_int_equal(jump.due, TIMERS);
+	assert_true(jump.again > 1);
+	talloc_free(crowd->ev);
+}
+
 static void drain_all(struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *arg)
 {
 	struct crowd *crowd = arg;
@@ -352,6 +406,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(each_ready_descriptor_is_told_once),
+		TEST(timers_that_are_due_go_before_descriptors),
 		TEST(blocking_descriptor_is_not_told_of_what_another_handler_used_up),
 		TEST(watchers_of_one_blocking_descriptor_share_a_byte),
 		TEST(duplicates_of_one_blocking_descriptor_share_a_byte),
