@@ -43,6 +43,8 @@ void core_timer_arm(struct timer_source *ts, talev_time_t deadline)
 		ev->timers_queued++;
 	}
 	timerq_set(queue_of(ts), &ts->node, deadline);
+	if (deadline < ev->timers_quiet || ts->clock != TALEV_CLOCK_MONOTONIC)
+		ev->timers_quiet = 0;
 	context_changed(ev);
 }
 
@@ -74,6 +76,11 @@ bool deadlines_far(struct talev_context *ev)
 	if (ev->time_known)
 		return bound > ev->turn_time[TALEV_CLOCK_MONOTONIC];
 	return bound > talev_time_add(base_clock_last_tick(), TICKS);
+}
+
+void deadlines_look_at_clock(struct talev_context *ev)
+{
+	ev->timers_quiet = deadlines_far(ev) ? timerq_bound(&ev->timers[TALEV_CLOCK_MONOTONIC]) : 0;
 }
 
 void deadlines_collect(struct talev_context *ev)
