@@ -30,6 +30,7 @@ struct epoll_backend {
 	int outer;
 	unsigned fork_generation;
 	struct alarms alarms;
+	bool alarmed;      /* alarms have been in use */
 	unsigned no_looks; /* this many waits go without a look before them */
 };
 
@@ -158,6 +159,7 @@ static int set_alarm(struct epoll_backend *ep, enum talev_clock clock, talev_tim
 	int created = alarm_set(&ep->alarms, clock, deadline);
 	int saved_errno;
 
+	ep->alarmed = true;
 	if (created <= 0)
 		return created;
 	if (add(ep, ep->alarms.of[clock].fd, &event) == 0)
@@ -184,11 +186,19 @@ static talev_time_t timeout_of(const struct backend_deadlines *deadlines)
 
 /* A wait that has an end costs the kernel a timer, even if something is ready already. A busy loop
  * therefore looks first. If that was in vain it is not that busy. */
-static int wait_for_deadline(struct epoll_backend *ep, const struct backend_deadlines *deadlines,
-	struct epoll_event *events, int max)
+__attribute__((noinline)) static int wait_for_deadline(struct epoll_backend *ep,
+	const struct backend_deadlines *deadlines, struct epoll_event *events, int max)
 {
 	int n;
 
+	for (int clock = TALEV_CLOCK_REALTIME; clock < BASE_CLOCKS; clock++) {
+		talev_time_t at = deadlines->at[clock];
+
+		if (at == TALEV_NEVER && ep->alarms.of[clock].at == TALEV_NEVER)
+			continue;
+		if (set_alarm(ep, (enum talev_clock)clock, at) != 0)
+			return -1;
+	}
 	if (deadlines->at[TALEV_CLOCK_MONOTONIC] == TALEV_NEVER && deadlines->longest == 0)
 		return base_epoll_wait(ep->epfd, events, max, TALEV_NEVER);
 	if (ep->no_looks == 0) {
@@ -214,20 +224,12 @@ static int epoll_wait_backend(struct backend *be, const struct backend_deadlines
 		errno = EINVAL;
 		return -1;
 	}
-	if (block) {
-		for (int clock = TALEV_CLOCK_REALTIME; clock < BASE_CLOCKS; clock++) {
-			talev_time_t at = deadlines->at[clock];
-
-			if (at == TALEV_NEVER && ep->alarms.of[clock].at == TALEV_NEVER)
-				continue;
-			if (set_alarm(ep, (enum talev_clock)clock, at) != 0)
-				return -1;
-		}
-	}
 	if (max > BACKEND_BATCH)
 		max = BACKEND_BATCH;
-	n = block ? wait_for_deadline(ep, deadlines, ready, max)
-		  : base_epoll_wait(ep->epfd, ready, max, 0);
+	if (block && (deadlines != &backend_no_deadlines || ep->alarmed))
+		n = wait_for_deadline(ep, deadlines, ready, max);
+	else
+		n = base_epoll_wait(ep->epfd, ready, max, block ? TALEV_NEVER : 0);
 	if (n < 0)
 		return -1;
 	for (int i = 0; i < n; i++) {

@@ -62,15 +62,12 @@ static int epoll_wait_ns(int epfd, struct epoll_event *events, int max, talev_ti
 	return (int)syscall(SYS_epoll_pwait2, epfd, events, max, &kernel_ts, NULL, (size_t)0);
 }
 
-int base_epoll_wait(int epfd, struct epoll_event *events, int max, talev_time_t timeout)
+__attribute__((noinline)) static int epoll_wait_until(
+	int epfd, struct epoll_event *events, int max, talev_time_t timeout)
 {
 	static atomic_bool missing;
 	int n;
 
-	if (timeout == TALEV_NEVER)
-		return epoll_wait(epfd, events, max, -1);
-	if (timeout <= 0)
-		return epoll_wait(epfd, events, max, 0);
 	if (!atomic_load_explicit(&missing, memory_order_relaxed)) {
 		n = epoll_wait_ns(epfd, events, max, timeout);
 		/* EPERM is what some sandboxes say of calls that they have not heard of. */
@@ -79,6 +76,15 @@ int base_epoll_wait(int epfd, struct epoll_event *events, int max, talev_time_t 
 		atomic_store_explicit(&missing, true, memory_order_relaxed);
 	}
 	return epoll_wait(epfd, events, max, milliseconds(timeout));
+}
+
+int base_epoll_wait(int epfd, struct epoll_event *events, int max, talev_time_t timeout)
+{
+	if (timeout == TALEV_NEVER)
+		return epoll_wait(epfd, events, max, -1);
+	if (timeout <= 0)
+		return epoll_wait(epfd, events, max, 0);
+	return epoll_wait_until(epfd, events, max, timeout);
 }
 
 /* poll(2) does not copy back how much time is left, and so takes what is whole milliseconds. */

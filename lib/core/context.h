@@ -7,88 +7,94 @@
 #include "base/base.h"
 #include "core/core.h"
 
+/* A bit of a word for each. */
 #define SLOT_PAGE 64
 
-/* One descriptor: who watches it, and what the kernel has been told. */
+/* One descriptor: who watches it, and what the kernel has been told. Four of them share a cache
+ * line, so that thousands of descriptors stay near. */
 struct slot {
-	struct source_queue watchers; /* in the order in which they are told next */
-	TAILQ_ENTRY(slot) change;
-	TAILQ_ENTRY(slot) always;
-	int fd;
-	uint32_t generation; /* of its registration; reports of an older one are ignored */
-	uint8_t kernel;      /* interest that the kernel has */
-	bool changed;        /* on the list of changes */
-	bool is_always;      /* the kernel cannot watch this file: it is always ready */
-	bool internal;
-	bool rearm;       /* a report of an edge was not told: the kernel shall say it again */
-	uint8_t blocking; /* enum slot_blocking */
+	struct watcher_list watchers; /* in the order in which they are told next */
+	uint32_t generation;          /* of its registration; reports of an older one are ignored */
+	uint8_t kernel;               /* interest that the kernel has */
+	uint8_t blocking;             /* enum slot_blocking */
+	bool rearm; /* a report of an edge was not told: the kernel shall say it again */
 };
 
 enum slot_blocking { BLOCKING_UNKNOWN, BLOCKING_YES, BLOCKING_NO };
 
-TAILQ_HEAD(slot_queue, slot);
+/* In the generation: a descriptor of talev's own. */
+#define SLOT_INTERNAL UINT32_C(0x80000000)
 
 struct slot_page {
 	struct slot slots[SLOT_PAGE];
+	uint64_t changed; /* these have to be told to the kernel */
+	uint64_t refused; /* and these again, after a flush that is under way */
+	uint64_t always;  /* the kernel cannot watch these files: they are always ready */
+	TAILQ_ENTRY(slot_page) link; /* while some have changed */
+	int first;                   /* the descriptor of slots[0] */
 };
+
+TAILQ_HEAD(slot_pages, slot_page);
 
 struct slots {
 	struct slot_page **pages;
 	unsigned page_count;
-	struct slot_queue changes;
-	size_t change_count;
-	struct slot_queue always;
-	size_t active;      /* watchers of the user's that wait for something */
-	unsigned internals; /* descriptors of talev's own */
+	struct slot_pages changed;
+	unsigned always_count;
+	int always_at; /* where the next round of them begins */
+	size_t active; /* watchers of the user's that wait for something */
 };
 
 struct talev_context {
 	struct source src;
+	/* What is looked at for each event, together. */
 	struct life *life;
 	const struct backend_ops *ops;
 	struct backend *backend; /* NULL: it could not be made again after a fork */
-	struct source_queue immediates;
-	size_t immediate_count;
-	struct source_queue due;
-	size_t due_count;
-	struct source_queue resting;
-	size_t timers_queued; /* in all of timers */
-	struct timerq timers[BASE_CLOCKS];
-	talev_time_t turn_time[BASE_CLOCKS];
-	bool time_known;
-	talev_time_t longest_wait; /* of this call of a loop; 0: no limit */
-	struct slots slots;
-	TAILQ_HEAD(, core_hook) hooks;
-	struct core_wake *wake;
-	struct fd_source *wake_source;
-	size_t holds;
-	unsigned level;
-	unsigned fork_generation;
-	pthread_t owner_self; /* the thread that runs the loop, in development builds */
-	pid_t owner;
-	char owner_name[16];
+	int batch;     /* how many reports a turn takes: one of a backend that has its own time */
+	bool observed; /* somebody traces or measures the handlers */
+	bool suspect;  /* a report came that nobody knew: the next ones are looked at first */
+	bool break_pending;
 	bool closing;
+	TAILQ_HEAD(, core_hook) hooks;
+	size_t immediate_count;
+	size_t due_count;
+	size_t timers_queued;      /* in all of timers */
+	talev_time_t timers_quiet; /* no timer is due before, and that is far; 0: not known */
+	uint64_t turns;
+	uint64_t waits;
+	uint64_t handlers;
+	struct slots slots;
+	talev_time_t longest_wait; /* of this call of a loop; 0: no limit */
+	talev_time_t spin;         /* how long to look about before sleeping */
+	bool time_known;
 	bool reinitialising;
 	bool nesting;
-	bool break_pending;
 	bool broken;
 	bool strict;
 	bool timing;
 	bool embedded;
 	bool always_next;
-	bool observed; /* somebody traces or measures the handlers */
-	bool suspect;  /* a report came that nobody knew: the next ones are looked at first */
+	struct source_queue immediates;
+	struct source_queue due;
+	struct source_queue resting;
 	unsigned immediate_streak; /* units of work in a row that were immediates, timers */
 	unsigned timer_streak;
 	unsigned immediate_budget; /* of this turn */
 	unsigned timer_budget;
+	unsigned level;
+	unsigned fork_generation;
+	size_t holds;
+	talev_time_t turn_time[BASE_CLOCKS];
+	struct timerq timers[BASE_CLOCKS];
+	struct core_wake *wake;
+	struct fd_source *wake_source;
+	pthread_t owner_self; /* the thread that runs the loop, in development builds */
+	pid_t owner;
+	char owner_name[16];
 	talev_time_t slow;
-	talev_time_t spin; /* how long to look about before sleeping */
 	unsigned spin_misses;
 	unsigned spin_rest; /* so many sleeps go without */
-	uint64_t turns;
-	uint64_t waits;
-	uint64_t handlers;
 	talev_trace_fn_t trace;
 	void *trace_private;
 	talev_log_fn_t log; /* NULL: the log hook */
@@ -105,22 +111,32 @@ static inline void trace(struct talev_context *ev, enum talev_trace_point point,
 /* slot.c */
 void slots_init(struct talev_context *ev);
 void slots_destroy(struct talev_context *ev);
-static inline struct slot *slot_get(struct talev_context *ev, int fd)
+static inline struct slot_page *slot_page(const struct talev_context *ev, int fd)
 {
 	unsigned page = (unsigned)fd / SLOT_PAGE;
 
-	if (page >= ev->slots.page_count || ev->slots.pages[page] == NULL)
-		return NULL;
-	return &ev->slots.pages[page]->slots[fd % SLOT_PAGE];
+	return page < ev->slots.page_count ? ev->slots.pages[page] : NULL;
+}
+static inline struct slot *slot_get(const struct talev_context *ev, int fd)
+{
+	struct slot_page *page = slot_page(ev, fd);
+
+	return page != NULL ? &page->slots[(unsigned)fd % SLOT_PAGE] : NULL;
+}
+static inline bool slot_is_always(const struct talev_context *ev, int fd)
+{
+	return (slot_page(ev, fd)->always >> ((unsigned)fd % SLOT_PAGE) & 1) != 0;
 }
 
+/* Its watcher src is told after all others. */
+void slot_move_last(struct slot *slot, struct source *src);
 /* What the kernel has reported was not told to anybody, and it may not say it again by itself. */
 void slot_untold(struct talev_context *ev, int fd, uint32_t generation);
 /* Tells the kernel what has changed. -1: the errno of what it refused, which stays on the list. */
 int slots_flush_changes(struct talev_context *ev);
 static inline int slots_flush(struct talev_context *ev)
 {
-	return ev->slots.change_count > 0 ? slots_flush_changes(ev) : 0;
+	return TAILQ_EMPTY(&ev->slots.changed) ? 0 : slots_flush_changes(ev);
 }
 void slots_close_all(struct talev_context *ev);
 /* The kernel knows nothing any more: everything has changed. */
@@ -131,18 +147,10 @@ void slots_each(struct talev_context *ev, void (*fn)(struct source *src, void *p
 int slots_always(struct talev_context *ev, struct backend_event *events, int max);
 static inline bool slots_any_always(const struct talev_context *ev)
 {
-	return !TAILQ_EMPTY(&ev->slots.always);
+	return ev->slots.always_count > 0;
 }
 /* The program closed the descriptor under its watchers: report them by name, and close them. */
-void slot_closed(struct slot *slot);
-
-/* ready.c */
-/* One wait, at most max reports, talev's own descriptors already served. -1: errno. */
-int ready_wait(struct talev_context *ev, bool block, struct backend_event *events, int max);
-/* Tells the next watcher that wants any of it; *fired says whether there was one. fresh: no
- * handler has run since the report. False as core_fire(). */
-bool ready_dispatch(
-	struct talev_context *ev, const struct backend_event *event, bool fresh, bool *fired);
+void slot_closed(struct talev_context *ev, int fd);
 
 /* deadline.c */
 /* Moves what has come due by the turn's time to the due queue. */
@@ -154,6 +162,19 @@ bool deadlines_far(struct talev_context *ev);
 static inline void deadlines_new_time(struct talev_context *ev)
 {
 	ev->time_known = false;
+}
+/* The same, and deadlines_near() is right from here on until handlers have taken their time. */
+void deadlines_look_at_clock(struct talev_context *ev);
+static inline void deadlines_look(struct talev_context *ev)
+{
+	deadlines_new_time(ev);
+	if (ev->timers_queued > 0)
+		deadlines_look_at_clock(ev);
+}
+/* May a timer be due? */
+static inline bool deadlines_near(const struct talev_context *ev)
+{
+	return ev->timers_queued > 0 && ev->timers_quiet == 0;
 }
 /* Reads the clocks that timers wait for. */
 void deadlines_read_clocks(struct talev_context *ev);
@@ -176,7 +197,7 @@ void deadlines_each(struct talev_context *ev, void (*fn)(struct source *src, voi
 /* Is there anything that goes before a descriptor, or may be? */
 static inline bool context_any_urgent(const struct talev_context *ev)
 {
-	return ev->immediate_count > 0 || ev->due_count > 0 || deadlines_any(ev) ||
+	return ev->immediate_count > 0 || ev->due_count > 0 || deadlines_near(ev) ||
 	       !TAILQ_EMPTY(&ev->hooks);
 }
 

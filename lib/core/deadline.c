@@ -49,6 +49,8 @@ void core_timer_arm(struct timer_source *ts, talev_time_t deadline)
 	}
 	ts->node.turn = (uint32_t)ev->turns;
 	timerq_set(queue_of(ts), &ts->node, deadline);
+	if (deadline < ev->timers_quiet || ts->clock != TALEV_CLOCK_MONOTONIC)
+		ev->timers_quiet = 0;
 	context_changed(ev);
 }
 
@@ -98,6 +100,11 @@ static inline void make_due(struct talev_context *ev, struct timer_source *ts)
 	/* Only those that were set in this turn have to share it with the other classes. */
 	if (ts->node.turn != (uint32_t)ev->turns)
 		ev->timer_budget++;
+}
+
+void deadlines_look_at_clock(struct talev_context *ev)
+{
+	ev->timers_quiet = deadlines_far(ev) ? timerq_bound(&ev->timers[TALEV_CLOCK_MONOTONIC]) : 0;
 }
 
 void deadlines_collect(struct talev_context *ev)

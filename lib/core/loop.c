@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "core/dispatch.h"
+#include "core/ready.h"
 
 #include <errno.h>
 #include <talev/loop.h>
 
 /* How many descriptors one wait of talev_loop_wait() may report. */
 #define BATCH BACKEND_BATCH
+/* With the watchers of more pages of slots than that it pays to look ahead. */
+#define LOOK_AHEAD 4
 
 enum turn {
 	TURN_WORKED,
@@ -223,7 +225,8 @@ static bool may_sleep(struct talev_context *ev)
 }
 
 /* Reports that come to nobody: what is still ready is reported again. */
-static enum turn leave_rest(struct talev_context *ev, const struct backend_event *events, int n)
+__attribute__((noinline)) static enum turn leave_rest(
+	struct talev_context *ev, const struct backend_event *events, int n)
 {
 	for (int i = 0; i < n; i++)
 		slot_untold(ev, events[i].fd, events[i].generation);
@@ -248,22 +251,22 @@ static enum turn dispatch_batch(struct loop_call *call, const struct backend_eve
 		if (ev->handlers != handlers && (stopped(call) || ev->waits != waits))
 			return call->life->ev == NULL ? TURN_GONE
 						      : leave_rest(ev, &events[i], n - i);
+		if (ev->slots.page_count > LOOK_AHEAD)
+			ready_look_ahead(ev, &events[i], n - i);
 		if (!ready_dispatch(ev, &events[i], ev->handlers == handlers, &fired))
 			return TURN_GONE;
 		if (ev->break_pending)
 			return leave_rest(ev, &events[i + 1], n - i - 1);
 		if (i % 16 == 15)
-			deadlines_new_time(ev);
+			deadlines_look(ev);
 	}
 	return TURN_WORKED;
 }
 
-/* A turn with all the descriptors that one wait reports. */
-static enum turn batch(struct loop_call *call)
+/* What goes before a wait. TURN_IDLE: there is something to wait for. */
+__attribute__((noinline)) static enum turn before_wait(struct loop_call *call)
 {
 	struct talev_context *ev = call->ev;
-	struct backend_event events[BATCH];
-	int n;
 
 	if (call->life->ready_count > 0) {
 		life_run(call->life);
@@ -280,17 +283,32 @@ static enum turn batch(struct loop_call *call)
 		if (stopped(call))
 			return TURN_WORKED;
 	}
-	if (!have_events(ev))
-		return TURN_WORKED;
-	/* A backend with its own time reports one at a time, each looked at afresh. */
-	n = ready_wait(ev, may_sleep(ev), events, ev->backend->ops->now != NULL ? 1 : BATCH);
+	return have_events(ev) ? TURN_IDLE : TURN_WORKED;
+}
+
+/* A turn with all the descriptors that one wait reports. */
+static enum turn batch(struct loop_call *call)
+{
+	struct talev_context *ev = call->ev;
+	struct backend_event events[BATCH];
+	bool block = true;
+	int n;
+
+	if (call->life->ready_count > 0 || context_any_urgent(ev)) {
+		enum turn turn = before_wait(call);
+
+		if (turn != TURN_IDLE)
+			return turn;
+		block = may_sleep(ev);
+	}
+	n = ready_wait(ev, block, events, ev->batch);
 	if (n < 0)
 		return failed();
-	deadlines_new_time(ev);
+	deadlines_look(ev);
 	return dispatch_batch(call, events, n);
 }
 
-static enum turn traced(struct loop_call *call, bool block, bool many)
+static inline enum turn traced(struct loop_call *call, bool block, bool many)
 {
 	struct talev_context *ev = call->ev;
 	enum turn turn;
@@ -341,39 +359,44 @@ int _talev_loop_timed(struct talev_context *ev, talev_time_t longest, const char
 	return run_once(ev, longest > 0, longest > 0 ? longest : 0, location);
 }
 
+/* Until it is stopped, or fails, or has nothing to wait for. */
+static enum turn run_turns(struct loop_call *call)
+{
+	enum turn turn;
+
+	do {
+		if (stopped(call))
+			return TURN_WORKED;
+		if (!have_events(call->ev)) {
+			errno = ENOENT;
+			return call->finished != NULL ? TURN_FAILED : TURN_WORKED;
+		}
+		turn = traced(call, true, true);
+	} while (turn == TURN_WORKED);
+	return turn;
+}
+
 int _talev_loop_wait(struct talev_context *ev, const char *location)
 {
 	struct loop_call call;
-	enum turn turn = TURN_WORKED;
 
 	if (enter(&call, ev, location) != 0)
 		return -1;
 	ev->longest_wait = 0;
-	while (turn == TURN_WORKED && !ev->break_pending && have_events(ev))
-		turn = traced(&call, true, true);
-	return leave(&call, turn);
+	return leave(&call, run_turns(&call));
 }
 
 int _talev_loop_until(struct talev_context *ev, bool (*finished)(void *private_data),
 	void *private_data, const char *location)
 {
 	struct loop_call call;
-	enum turn turn = TURN_WORKED;
 
 	if (enter(&call, ev, location) != 0)
 		return -1;
 	ev->longest_wait = 0;
 	call.finished = finished;
 	call.finished_private = private_data;
-	while (turn == TURN_WORKED && !stopped(&call)) {
-		if (!have_events(ev)) {
-			errno = ENOENT;
-			turn = TURN_FAILED;
-			break;
-		}
-		turn = traced(&call, true, true);
-	}
-	return leave(&call, turn);
+	return leave(&call, run_turns(&call));
 }
 
 bool talev_loop_has_arrivals(const struct talev_context *ev)

@@ -1,30 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From the kernel's report of a descriptor to the handler of one of its watchers. */
-#include "core/dispatch.h"
+#include "core/ready.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 
-/* What a watcher that asked for flags is told. Who reads or writes meets an error or a hang-up by
- * doing so. Who asked for nothing that matches is told what it asked for all the same: the kernel
- * reports errors unasked, and a report that nobody takes comes back for ever. */
-static uint32_t match(uint32_t flags, uint32_t events)
-{
-	uint32_t bits = events & BACKEND_EVENTS;
-	uint32_t told;
+const struct backend_deadlines backend_no_deadlines = {{TALEV_NEVER, TALEV_NEVER, TALEV_NEVER}, 0};
 
-	if ((events & (TALEV_FD_ERROR | BACKEND_HANGUP)) != 0)
-		bits |= TALEV_FD_READ | TALEV_FD_WRITE;
-	told = bits & flags;
-	if (told == 0 && (events & (TALEV_FD_ERROR | BACKEND_HANGUP)) != 0)
-		told = flags & BACKEND_EVENTS;
-	return told;
-}
-
-static uint32_t look(const struct slot *slot, uint32_t want)
+static uint32_t look(int fd, uint32_t want)
 {
-	struct pollfd pfd = {.fd = slot->fd};
+	struct pollfd pfd = {.fd = fd};
 	uint32_t events = 0;
 
 	pfd.events |= (want & TALEV_FD_READ) != 0 ? POLLIN : 0;
@@ -40,10 +25,10 @@ static uint32_t look(const struct slot *slot, uint32_t want)
 	return events;
 }
 
-static bool may_block(struct slot *slot)
+static bool may_block(struct slot *slot, int fd)
 {
 	if (slot->blocking == BLOCKING_UNKNOWN) {
-		int flags = base_get_fl(slot->fd);
+		int flags = base_get_fl(fd);
 
 		slot->blocking =
 			flags >= 0 && (flags & O_NONBLOCK) != 0 ? BLOCKING_NO : BLOCKING_YES;
@@ -51,57 +36,21 @@ static bool may_block(struct slot *slot)
 	return slot->blocking == BLOCKING_YES;
 }
 
-static struct fd_source *pick(const struct slot *slot, uint32_t events, uint32_t *told)
+uint32_t ready_still(struct talev_context *ev, struct slot *slot, const struct backend_event *event)
 {
-	struct source *src;
+	if (ev->ops->now != NULL || slot_is_always(ev, event->fd) || !may_block(slot, event->fd))
+		return event->events;
+	return look(event->fd, event->events);
+}
 
-	TAILQ_FOREACH (src, &slot->watchers, link) {
-		struct fd_source *fs = (struct fd_source *)src;
-
-		*told = src->enabled ? match(fs->flags, events) : 0;
+struct source *ready_pick(struct source *first, uint32_t events, uint32_t *told)
+{
+	for (struct source *src = first; src != NULL; src = LIST_NEXT(src, watch_link)) {
+		*told = ready_match(src, events);
 		if (*told != 0)
-			return fs;
+			return src;
 	}
 	return NULL;
-}
-
-static struct slot *find(struct talev_context *ev, const struct backend_event *event)
-{
-	struct slot *slot = slot_get(ev, event->fd);
-
-	if (slot == NULL || slot->generation != event->generation || TAILQ_EMPTY(&slot->watchers))
-		return NULL;
-	return slot;
-}
-
-bool ready_dispatch(
-	struct talev_context *ev, const struct backend_event *event, bool fresh, bool *fired)
-{
-	struct slot *slot = find(ev, event);
-	struct fd_source *fs;
-	uint32_t events = event->events;
-	uint32_t told;
-
-	*fired = false;
-	if (slot == NULL) {
-		/* An earlier handler may have freed it. If none has, it comes again. */
-		ev->suspect = true;
-		return true;
-	}
-	/* An earlier handler of this batch may have used up what the kernel reported. */
-	if (!fresh && !slot->is_always && ev->backend->ops->now == NULL && may_block(slot))
-		events = look(slot, events);
-	fs = pick(slot, events, &told);
-	if (fs == NULL) {
-		slot_untold(ev, event->fd, event->generation);
-		return true;
-	}
-	if (TAILQ_NEXT(&fs->src, link) != NULL) {
-		TAILQ_REMOVE(&slot->watchers, &fs->src, link);
-		TAILQ_INSERT_TAIL(&slot->watchers, &fs->src, link);
-	}
-	*fired = true;
-	return core_fire(ev, &fs->src, told, 0);
 }
 
 /* A duplicate keeps a closed descriptor registered, and epoll has no way to take it out by a
@@ -116,42 +65,26 @@ static void stray(struct talev_context *ev, int fd)
 		slots_forget_kernel(ev);
 }
 
-/* Takes out of the reports what no watcher of the user's is to see. */
-static int sift(struct talev_context *ev, struct backend_event *events, int n)
+int ready_sift_some(struct talev_context *ev, struct backend_event *events, int n)
 {
 	int kept = 0;
 	int lost = -1;
-	bool plain = !ev->suspect;
 
-	if (plain && ev->slots.internals == 0) {
-		for (int i = 0; i < n; i++)
-			if ((events[i].events & BACKEND_CLOSED) != 0)
-				plain = false;
-		if (plain)
-			return n;
-	}
-	plain = true;
 	ev->suspect = false;
-	for (int i = 0; i < n; i++) {
-		struct slot *slot = find(ev, &events[i]);
-
-		if (slot == NULL)
+	/* Before anything is closed that has a report among them. */
+	for (int i = 0; i < n; i++)
+		if (ready_find(ev, &events[i]) == NULL)
 			lost = events[i].fd;
-		if (slot == NULL || slot->internal || (events[i].events & BACKEND_CLOSED) != 0)
-			plain = false;
-	}
-	if (plain)
-		return n;
 	for (int i = 0; i < n; i++) {
-		struct slot *slot = find(ev, &events[i]);
+		struct slot *slot = ready_find(ev, &events[i]);
+		struct source *src;
 
 		if (slot == NULL)
 			continue;
 		if ((events[i].events & BACKEND_CLOSED) != 0) {
-			slot_closed(slot);
-		} else if (slot->internal) {
-			struct source *src = TAILQ_FIRST(&slot->watchers);
-
+			slot_closed(ev, events[i].fd);
+		} else if ((slot->generation & SLOT_INTERNAL) != 0) {
+			src = LIST_FIRST(&slot->watchers);
 			src->kind->fire(src, events[i].events, 0);
 		} else {
 			events[kept++] = events[i];
@@ -162,26 +95,22 @@ static int sift(struct talev_context *ev, struct backend_event *events, int n)
 	return kept;
 }
 
-static int wait_kernel(struct talev_context *ev, bool block, struct backend_event *events, int max)
+int ready_wait_watched(struct talev_context *ev, bool block,
+	const struct backend_deadlines *deadlines, struct backend_event *events, int max)
 {
-	struct backend_deadlines deadlines;
 	int n;
 	int error;
 
-	deadlines_get(ev, &deadlines);
-	ev->waits++;
-	if (!ev->observed && ev->spin == 0 && TAILQ_EMPTY(&ev->hooks))
-		return ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);
 	if (block && ev->spin > 0) {
 		core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
-		if (!spin(ev, &deadlines, events, max, &n)) {
+		if (!spin(ev, deadlines, events, max, &n)) {
 			block = dispatch_hooks_sleep(ev);
-			n = ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);
+			n = ev->ops->wait(ev->backend, deadlines, block, events, max);
 		}
 	} else {
 		block = block && dispatch_hooks_sleep(ev);
 		core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
-		n = ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);
+		n = ev->ops->wait(ev->backend, deadlines, block, events, max);
 	}
 	error = errno;
 	dispatch_hooks_awake(ev);
@@ -190,25 +119,19 @@ static int wait_kernel(struct talev_context *ev, bool block, struct backend_even
 	return n;
 }
 
-int ready_wait(struct talev_context *ev, bool block, struct backend_event *events, int max)
+int ready_wait_beside_always(struct talev_context *ev, struct backend_event *events, int max)
 {
-	bool always;
 	int n = 0;
 	int more;
 
-	if (slots_flush(ev) != 0)
-		return -1;
-	always = slots_any_always(ev);
-	if (always && max == 1 && ev->always_next)
+	if (max == 1 && ev->always_next)
 		n = slots_always(ev, events, max);
 	ev->always_next = !ev->always_next;
 	if (n == max)
 		return n;
-	more = wait_kernel(ev, block && !always, events + n, max - n);
+	more = ready_wait_kernel(ev, false, events + n, max - n);
 	if (more < 0)
-		return always && errno == EINTR ? n : -1;
-	n += sift(ev, events + n, more);
-	if (always && n < max)
-		n += slots_always(ev, events + n, max - n);
-	return n;
+		return errno == EINTR ? n : -1;
+	n += ready_sift(ev, events + n, more);
+	return n < max ? n + slots_always(ev, events + n, max - n) : n;
 }

@@ -42,10 +42,7 @@ static struct slot *slot_make(struct talev_context *ev, int fd)
 		errno = ENOMEM;
 		return NULL;
 	}
-	for (int i = 0; i < SLOT_PAGE; i++) {
-		made->slots[i].fd = (int)(page * SLOT_PAGE) + i;
-		TAILQ_INIT(&made->slots[i].watchers);
-	}
+	made->first = (int)(page * SLOT_PAGE);
 	ev->slots.pages[page] = made;
 	return slot_get(ev, fd);
 }
@@ -57,8 +54,8 @@ static struct fd_source *watcher_of(struct source *src)
 
 static void count_watcher(struct talev_context *ev, struct fd_source *fs)
 {
-	bool waits = fs->slot != NULL && fs->src.enabled && (fs->flags & BACKEND_EVENTS) != 0 &&
-		     !fs->internal;
+	bool waits = fd_source_attached(fs) && fs->src.enabled &&
+		     (fs->flags & BACKEND_EVENTS) != 0 && !fs->internal;
 
 	if (waits != fs->counted) {
 		fs->counted = waits;
@@ -72,7 +69,7 @@ static uint32_t wanted(const struct slot *slot)
 	uint32_t events = 0;
 	int watchers = 0;
 
-	TAILQ_FOREACH (src, &slot->watchers, link) {
+	LIST_FOREACH (src, &slot->watchers, watch_link) {
 		if (src->enabled) {
 			events |= watcher_of(src)->flags;
 			watchers++;
@@ -84,62 +81,88 @@ static uint32_t wanted(const struct slot *slot)
 	return events;
 }
 
-static void note_change(struct talev_context *ev, struct slot *slot)
+static void add_watcher(struct slot *slot, struct source *src)
 {
-	if (!slot->changed) {
-		slot->changed = true;
-		TAILQ_INSERT_TAIL(&ev->slots.changes, slot, change);
-		ev->slots.change_count++;
-	}
-}
+	struct source *last = LIST_FIRST(&slot->watchers);
 
-static void change_done(struct talev_context *ev, struct slot *slot)
-{
-	if (slot->changed) {
-		slot->changed = false;
-		TAILQ_REMOVE(&ev->slots.changes, slot, change);
-		ev->slots.change_count--;
-	}
-}
-
-static void set_always(struct talev_context *ev, struct slot *slot, bool always)
-{
-	if (slot->is_always == always)
+	if (last == NULL) {
+		LIST_INSERT_HEAD(&slot->watchers, src, watch_link);
 		return;
-	slot->is_always = always;
-	if (always)
-		TAILQ_INSERT_TAIL(&ev->slots.always, slot, always);
-	else
-		TAILQ_REMOVE(&ev->slots.always, slot, always);
+	}
+	while (LIST_NEXT(last, watch_link) != NULL)
+		last = LIST_NEXT(last, watch_link);
+	LIST_INSERT_AFTER(last, src, watch_link);
+}
+
+static uint64_t bit_of(int fd)
+{
+	return UINT64_C(1) << ((unsigned)fd % SLOT_PAGE);
+}
+
+static bool has_changed(struct talev_context *ev, int fd)
+{
+	return (slot_page(ev, fd)->changed & bit_of(fd)) != 0;
+}
+
+static void note_changes(struct talev_context *ev, struct slot_page *page, uint64_t bits)
+{
+	if (page->changed == 0 && bits != 0)
+		TAILQ_INSERT_TAIL(&ev->slots.changed, page, link);
+	page->changed |= bits;
+}
+
+static void note_change(struct talev_context *ev, int fd)
+{
+	note_changes(ev, slot_page(ev, fd), bit_of(fd));
+}
+
+static void change_done(struct talev_context *ev, int fd)
+{
+	struct slot_page *page = slot_page(ev, fd);
+
+	if ((page->changed & bit_of(fd)) == 0)
+		return;
+	page->changed &= ~bit_of(fd);
+	if (page->changed == 0)
+		TAILQ_REMOVE(&ev->slots.changed, page, link);
+}
+
+static void set_always(struct talev_context *ev, int fd, bool always)
+{
+	if (slot_is_always(ev, fd) == always)
+		return;
+	slot_page(ev, fd)->always ^= bit_of(fd);
+	ev->slots.always_count += always ? 1 : -1u;
 }
 
 /* Makes the kernel's interest that of the watchers. -1: EBADF and ESTALE say that what the kernel
- * knew is gone; the slot is as if it had never been registered. */
-static int sync_slot(struct talev_context *ev, struct slot *slot, unsigned hints)
+ * knew is gone; the slot is as if it had never been registered. Anything else: nothing happened. */
+static int sync_slot(struct talev_context *ev, int fd, unsigned hints)
 {
+	struct slot *slot = slot_get(ev, fd);
 	uint32_t want = wanted(slot);
 	int ret;
 
-	change_done(ev, slot);
+	change_done(ev, fd);
 	if (slot->rearm)
 		hints |= BACKEND_VERIFY;
 	slot->rearm = false;
-	if (slot->is_always && want != 0 && hints == 0)
+	if (want != 0 && hints == 0 && slot_is_always(ev, fd))
 		return 0;
-	set_always(ev, slot, false);
+	set_always(ev, fd, false);
 	if (want == slot->kernel && (hints & BACKEND_VERIFY) == 0)
 		return 0;
-	if (slot->internal)
+	if ((slot->generation & SLOT_INTERNAL) != 0)
 		hints |= BACKEND_INTERNAL;
 	ret = ev->backend->ops->modify(
-		ev->backend, slot->fd, slot->generation, slot->kernel, want, hints);
+		ev->backend, fd, slot->generation, slot->kernel, want, hints);
 	if (ret == 0) {
 		slot->kernel = (uint8_t)want;
 		return 0;
 	}
 	if (errno == EPERM) {
 		slot->kernel = 0;
-		set_always(ev, slot, want != 0);
+		set_always(ev, fd, want != 0);
 		return 0;
 	}
 	if (errno == EBADF || errno == ESTALE) {
@@ -147,65 +170,67 @@ static int sync_slot(struct talev_context *ev, struct slot *slot, unsigned hints
 	} else if (want == 0) {
 		slot->kernel = 0;
 		return 0;
-	} else {
-		note_change(ev, slot);
 	}
 	return -1;
 }
 
-static void report_closed(const struct slot *slot, const struct source *src)
+static void report_closed(int fd, const struct source *src)
 {
 	core_log(src->ev, TALEV_LOG_WARNING,
-		"descriptor %d was closed before its watcher %s (%s) was freed", slot->fd,
-		src->where, source_location(src));
+		"descriptor %d was closed before its watcher %s (%s) was freed", fd, src->where,
+		source_location(src));
 }
 
 /* The program closed the descriptor under its watchers, except for the one that is new. */
-static void close_watchers(struct slot *slot, const struct fd_source *except)
+static void close_watchers(struct talev_context *ev, int fd, const struct fd_source *except)
 {
 	struct source *src;
 
 	for (;;) {
-		TAILQ_FOREACH (src, &slot->watchers, link)
+		LIST_FOREACH (src, &slot_get(ev, fd)->watchers, watch_link)
 			if (watcher_of(src) != except)
 				break;
 		if (src == NULL)
 			return;
-		report_closed(slot, src);
-		watcher_of(src)->fd = -1;
+		report_closed(fd, src);
+		watcher_of(src)->lost = true;
 		source_close(src, NULL);
 	}
 }
 
+static void next_generation(struct slot *slot, bool internal)
+{
+	slot->generation = (slot->generation + 1) & ~SLOT_INTERNAL;
+	if (internal)
+		slot->generation |= SLOT_INTERNAL;
+}
+
 static void detach(struct talev_context *ev, struct fd_source *fs)
 {
-	TAILQ_REMOVE(&fs->slot->watchers, &fs->src, link);
-	if (fs->internal)
-		ev->slots.internals--;
+	LIST_REMOVE(&fs->src, watch_link);
 	fs->src.place = PLACE_NONE;
-	fs->slot = NULL;
 	count_watcher(ev, fs);
 }
 
 static int tell_new(struct talev_context *ev, struct slot *slot, struct fd_source *fs)
 {
-	bool alone = TAILQ_FIRST(&slot->watchers) == &fs->src && TAILQ_NEXT(&fs->src, link) == NULL;
+	bool alone =
+		LIST_FIRST(&slot->watchers) == &fs->src && LIST_NEXT(&fs->src, watch_link) == NULL;
 	int ret;
 
 	if (alone) {
-		slot->generation++;
+		next_generation(slot, fs->internal);
 		slot->blocking = BLOCKING_UNKNOWN;
-		slot->internal = fs->internal;
 		if (wanted(slot) == 0)
-			return base_get_fl(slot->fd) == -1 ? -1 : 0;
-		return sync_slot(ev, slot, 0);
+			return base_get_fl(fs->fd) == -1 ? -1 : 0;
+		return sync_slot(ev, fs->fd, 0);
 	}
 	/* The number may be that of another file by now than the older watchers meant. */
-	ret = sync_slot(ev, slot, slot->kernel != 0 ? BACKEND_VERIFY : 0);
+	ret = sync_slot(ev, fs->fd, slot->kernel != 0 ? BACKEND_VERIFY : 0);
 	if (ret != 0 && errno == ESTALE) {
-		close_watchers(slot, fs);
-		slot->generation++;
-		ret = sync_slot(ev, slot, 0);
+		close_watchers(ev, fs->fd, fs);
+		next_generation(slot, fs->internal);
+		ret = sync_slot(ev, fs->fd, 0);
 	}
 	return ret;
 }
@@ -226,19 +251,18 @@ int core_fd_attach(struct fd_source *fs)
 	if (slot == NULL)
 		return -1;
 	source_unplace(&fs->src);
-	fs->slot = slot;
 	fs->src.place = PLACE_SLOT;
-	TAILQ_INSERT_TAIL(&slot->watchers, &fs->src, link);
-	if (fs->internal)
-		ev->slots.internals++;
+	add_watcher(slot, &fs->src);
 	count_watcher(ev, fs);
 	if (tell_new(ev, slot, fs) == 0)
 		return 0;
 	error = errno;
 	detach(ev, fs);
 	source_place(&fs->src, ev, PLACE_RESTING);
-	if (TAILQ_EMPTY(&slot->watchers))
-		change_done(ev, slot);
+	if (LIST_EMPTY(&slot->watchers))
+		change_done(ev, fs->fd);
+	else if (wanted(slot) != slot->kernel)
+		note_change(ev, fs->fd);
 	errno = error;
 	return -1;
 }
@@ -246,30 +270,34 @@ int core_fd_attach(struct fd_source *fs)
 void core_fd_detach(struct fd_source *fs)
 {
 	struct talev_context *ev = fs->src.ev;
-	struct slot *slot = fs->slot;
+	int fd = fs->fd;
+	struct slot *slot;
 
-	if (slot == NULL)
+	if (!fd_source_attached(fs))
 		return;
+	slot = slot_get(ev, fd);
 	detach(ev, fs);
-	if (!TAILQ_EMPTY(&slot->watchers)) {
+	if (fs->lost)
+		fs->fd = -1;
+	if (!LIST_EMPTY(&slot->watchers)) {
 		if (wanted(slot) != slot->kernel) {
-			note_change(ev, slot);
+			note_change(ev, fd);
 			context_changed(ev);
 		}
 		return;
 	}
 	/* The program may close it next, or give its number to another file. */
-	slot->generation++;
+	next_generation(slot, false);
 	if (ev->fork_generation != base_fork_generation() || ev->backend == NULL) {
-		change_done(ev, slot);
-		set_always(ev, slot, false);
+		change_done(ev, fd);
+		set_always(ev, fd, false);
 		slot->kernel = 0;
 		return;
 	}
-	if (fs->fd < 0)
+	if (fs->lost)
 		slot->kernel = 0;
-	if (sync_slot(ev, slot, 0) != 0 && (errno == EBADF || errno == ESTALE)) {
-		report_closed(slot, &fs->src);
+	if (sync_slot(ev, fd, 0) != 0 && (errno == EBADF || errno == ESTALE)) {
+		report_closed(fd, &fs->src);
 		fs->fd = -1;
 	}
 }
@@ -279,12 +307,13 @@ void core_fd_changed(struct fd_source *fs)
 	struct talev_context *ev = fs->src.ev;
 
 	/* Noted already, and it goes on keeping the loop running. */
-	if (fs->slot->changed && fs->counted && (fs->flags & BACKEND_EVENTS) != 0 &&
-		fs->src.enabled && !ev->embedded)
+	if (fs->counted && (fs->flags & BACKEND_EVENTS) != 0 && fs->src.enabled && !ev->embedded &&
+		has_changed(ev, fs->fd))
 		return;
 	count_watcher(ev, fs);
-	if (wanted(fs->slot) != fs->slot->kernel || fs->slot->is_always) {
-		note_change(ev, fs->slot);
+	if (wanted(slot_get(ev, fs->fd)) != slot_get(ev, fs->fd)->kernel ||
+		slot_is_always(ev, fs->fd)) {
+		note_change(ev, fs->fd);
 		context_changed(ev);
 	}
 }
@@ -296,46 +325,59 @@ void slot_untold(struct talev_context *ev, int fd, uint32_t generation)
 	if (slot == NULL || slot->generation != generation || (slot->kernel & TALEV_FD_EDGE) == 0)
 		return;
 	slot->rearm = true;
-	note_change(ev, slot);
+	note_change(ev, fd);
 	context_changed(ev);
+}
+
+/* What the kernel refused is for the next flush. */
+static void note_refused(struct talev_context *ev)
+{
+	for (unsigned i = 0; i < ev->slots.page_count; i++) {
+		struct slot_page *page = ev->slots.pages[i];
+
+		if (page == NULL)
+			continue;
+		note_changes(ev, page, page->refused);
+		page->refused = 0;
+	}
 }
 
 int slots_flush_changes(struct talev_context *ev)
 {
-	size_t todo = ev->slots.change_count;
-	struct slot *slot;
+	struct slot_page *page;
 	int error = 0;
 
-	/* What the kernel refuses goes back to the end of the list. */
-	while (todo-- > 0 && (slot = TAILQ_FIRST(&ev->slots.changes)) != NULL) {
-		if (sync_slot(ev, slot, 0) == 0)
+	while ((page = TAILQ_FIRST(&ev->slots.changed)) != NULL) {
+		int fd = page->first + __builtin_ctzll(page->changed);
+
+		if (sync_slot(ev, fd, 0) == 0)
 			continue;
-		if (errno == EBADF || errno == ESTALE)
-			close_watchers(slot, NULL);
-		else
-			error = errno;
+		if (errno == EBADF || errno == ESTALE) {
+			close_watchers(ev, fd, NULL);
+			continue;
+		}
+		error = errno;
+		page->refused |= bit_of(fd);
 	}
-	if (error != 0) {
-		errno = error;
-		return -1;
-	}
-	return 0;
+	if (error == 0)
+		return 0;
+	note_refused(ev);
+	errno = error;
+	return -1;
 }
 
-static void each_slot(
-	struct talev_context *ev, void (*fn)(struct talev_context *ev, struct slot *slot))
+static void each_slot(struct talev_context *ev, void (*fn)(struct talev_context *ev, int fd))
 {
 	for (unsigned page = 0; page < ev->slots.page_count; page++)
 		for (int i = 0; ev->slots.pages[page] != NULL && i < SLOT_PAGE; i++)
-			fn(ev, &ev->slots.pages[page]->slots[i]);
+			fn(ev, ev->slots.pages[page]->first + i);
 }
 
-static void close_slot(struct talev_context *ev, struct slot *slot)
+static void close_slot(struct talev_context *ev, int fd)
 {
 	struct source *src;
 
-	(void)ev;
-	while ((src = TAILQ_FIRST(&slot->watchers)) != NULL)
+	while ((src = LIST_FIRST(&slot_get(ev, fd)->watchers)) != NULL)
 		source_close(src, NULL);
 }
 
@@ -344,12 +386,14 @@ void slots_close_all(struct talev_context *ev)
 	each_slot(ev, close_slot);
 }
 
-static void forget_kernel(struct talev_context *ev, struct slot *slot)
+static void forget_kernel(struct talev_context *ev, int fd)
 {
+	struct slot *slot = slot_get(ev, fd);
+
 	slot->kernel = 0;
-	set_always(ev, slot, false);
+	set_always(ev, fd, false);
 	if (wanted(slot) != 0)
-		note_change(ev, slot);
+		note_change(ev, fd);
 }
 
 void slots_forget_kernel(struct talev_context *ev)
@@ -364,17 +408,16 @@ void slots_each(struct talev_context *ev, void (*fn)(struct source *src, void *p
 		struct slot *slot = slot_get(ev, (int)i);
 		struct source *src;
 
-		if (slot == NULL || slot->internal)
+		if (slot == NULL || (slot->generation & SLOT_INTERNAL) != 0)
 			continue;
-		TAILQ_FOREACH (src, &slot->watchers, link)
+		LIST_FOREACH (src, &slot->watchers, watch_link)
 			fn(src, private_data);
 	}
 }
 
 void slots_init(struct talev_context *ev)
 {
-	TAILQ_INIT(&ev->slots.changes);
-	TAILQ_INIT(&ev->slots.always);
+	TAILQ_INIT(&ev->slots.changed);
 }
 
 void slots_destroy(struct talev_context *ev)
@@ -384,26 +427,46 @@ void slots_destroy(struct talev_context *ev)
 	free(ev->slots.pages);
 }
 
+/* The first descriptor from fd on that is always ready. There is one. */
+static int find_always(const struct talev_context *ev, int fd)
+{
+	unsigned at = (unsigned)fd / SLOT_PAGE;
+	unsigned skip = (unsigned)fd % SLOT_PAGE;
+
+	for (;; at++, skip = 0) {
+		const struct slot_page *page;
+
+		if (at >= ev->slots.page_count)
+			at = skip = 0;
+		page = ev->slots.pages[at];
+		if (page != NULL && page->always >> skip != 0)
+			return page->first + (int)skip + __builtin_ctzll(page->always >> skip);
+	}
+}
+
 int slots_always(struct talev_context *ev, struct backend_event *events, int max)
 {
-	struct slot *last = TAILQ_LAST(&ev->slots.always, slot_queue);
-	struct slot *slot;
 	int n = 0;
 
-	while (n < max && (slot = TAILQ_FIRST(&ev->slots.always)) != NULL) {
+	for (unsigned left = ev->slots.always_count; left > 0 && n < max; left--) {
+		int fd = find_always(ev, ev->slots.always_at);
+		struct slot *slot = slot_get(ev, fd);
 		uint32_t want = wanted(slot) & (TALEV_FD_READ | TALEV_FD_WRITE);
 
-		TAILQ_REMOVE(&ev->slots.always, slot, always);
-		TAILQ_INSERT_TAIL(&ev->slots.always, slot, always);
+		ev->slots.always_at = fd + 1;
 		if (want != 0)
-			events[n++] = (struct backend_event){slot->fd, slot->generation, want};
-		if (slot == last)
-			break;
+			events[n++] = (struct backend_event){fd, slot->generation, want};
 	}
 	return n;
 }
 
-void slot_closed(struct slot *slot)
+void slot_move_last(struct slot *slot, struct source *src)
 {
-	close_watchers(slot, NULL);
+	LIST_REMOVE(src, watch_link);
+	add_watcher(slot, src);
+}
+
+void slot_closed(struct talev_context *ev, int fd)
+{
+	close_watchers(ev, fd, NULL);
 }

@@ -9,13 +9,13 @@
 #include <stdint.h>
 #include <bsd/sys/queue.h>
 #include <talloc.h>
+#include <talev/fd.h>
 #include <talev/inspect.h>
 #include <talev/source.h>
 #include "base/timerq.h"
 #include "life/life.h"
 
 struct source;
-struct slot;
 
 struct source_kind {
 	const char *type;  /* the talloc name of its chunks; its address says that it is ours */
@@ -43,13 +43,17 @@ struct source_kind {
 };
 
 TAILQ_HEAD(source_queue, source);
+LIST_HEAD(watcher_list, source);
 
 /* The first member of every talev object, which is one talloc chunk. */
 struct source {
 	struct talev_context *ev; /* NULL: not scheduled yet, or not live any more */
 	const struct source_kind *kind;
-	TAILQ_ENTRY(source) link; /* in whichever queue of core holds it */
-	const char *where;        /* "handler\0file:line" */
+	union {
+		TAILQ_ENTRY(source) link;      /* in whichever queue of core holds it */
+		LIST_ENTRY(source) watch_link; /* in PLACE_SLOT */
+	};
+	const char *where; /* "handler\0file:line" */
 	void *private_data;
 	struct life_object life;
 	uint64_t tag;
@@ -84,12 +88,20 @@ struct timer_source {
 /* A source that waits for a descriptor. Embedded as first member. */
 struct fd_source {
 	struct source src;
-	struct slot *slot; /* NULL when not live */
-	int fd;            /* -1 when it was found closed: nobody may close that number again */
+	int fd; /* -1 when it was found closed: nobody may close that number again */
 	uint16_t flags;
-	bool internal; /* one of talev's own: does not keep a loop running, is not shown */
-	bool counted;  /* among the watchers that keep a loop running */
+	bool internal : 1; /* one of talev's own: does not keep a loop running, is not shown */
+	bool counted : 1;  /* among the watchers that keep a loop running */
+	bool lost : 1;     /* found closed, and not yet detached */
+	/* Called in the place of fire(), by the shortest way; the source is a struct talev_fd,
+	 * whose kind has no fired(). NULL: it is of another kind. */
+	talev_fd_handler_t handler;
 };
+
+static inline bool fd_source_attached(const struct fd_source *fs)
+{
+	return fs->src.place == PLACE_SLOT;
+}
 
 /* The chunk of a new source of size bytes, LIVE, enabled, in ev (which may be NULL for an
  * immediate), with its destructor. mem_ctx NULL: ev. It rests: no queue but PLACE_RESTING has it.

@@ -26,7 +26,7 @@ static void child_disarm(struct source *src)
 {
 	struct talev_child *child = child_of(src);
 
-	if (child->fs.slot != NULL)
+	if (fd_source_attached(&child->fs))
 		core_fd_detach(&child->fs);
 	if (child->fs.fd >= 0)
 		base_close(child->fs.fd);

@@ -13,7 +13,6 @@
 
 struct talev_fd {
 	struct fd_source fs;
-	talev_fd_handler_t handler;
 	talev_fd_close_fn_t close_fn;
 };
 
@@ -40,7 +39,7 @@ static void fd_closed(struct source *src, struct talev_context *ev)
 static void fd_fire(struct source *src, uint32_t flags, talev_time_t now)
 {
 	(void)now;
-	fd_of(src)->handler(src->ev, fd_of(src), (uint16_t)flags, src->private_data);
+	fd_of(src)->fs.handler(src->ev, fd_of(src), (uint16_t)flags, src->private_data);
 }
 
 static void fd_enable(struct source *src)
@@ -85,7 +84,7 @@ struct talev_fd *_talev_add_fd(struct talev_context *ev, TALLOC_CTX *mem_ctx, in
 	fde = source_create(ev, mem_ctx, sizeof(*fde), &fd_kind, private_data, where);
 	if (fde == NULL)
 		return NULL;
-	fde->handler = handler;
+	fde->fs.handler = handler;
 	fde->fs.fd = fd;
 	fde->fs.flags = flags;
 	if (core_fd_attach(&fde->fs) == 0)
@@ -99,7 +98,7 @@ struct talev_fd *_talev_add_fd(struct talev_context *ev, TALLOC_CTX *mem_ctx, in
 
 uint16_t talev_fd_get_flags(const struct talev_fd *fde)
 {
-	return fde->fs.slot != NULL ? fde->fs.flags : 0;
+	return fd_source_attached(&fde->fs) ? fde->fs.flags : 0;
 }
 
 int talev_fd_set_flags(struct talev_fd *fde, uint16_t flags)
@@ -119,7 +118,7 @@ int talev_fd_set_flags(struct talev_fd *fde, uint16_t flags)
 
 int talev_fd_get_fd(const struct talev_fd *fde)
 {
-	return fde->fs.slot != NULL ? fde->fs.fd : -1;
+	return fd_source_attached(&fde->fs) ? fde->fs.fd : -1;
 }
 
 int talev_fd_set_close_fn(struct talev_fd *fde, talev_fd_close_fn_t fn)

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From the kernel's report of a descriptor to the handler of one of its watchers. Every event of
+ * every loop comes through here: what most of them need is in this header, so that the loop is one
+ * function, and what few need is in ready.c.
+ */
+#ifndef CORE_READY_H
+#define CORE_READY_H
+
+#include "core/dispatch.h"
+
+/* ready.c */
+/* The wait, while somebody looks on or may send something. */
+int ready_wait_watched(struct talev_context *ev, bool block,
+	const struct backend_deadlines *deadlines, struct backend_event *events, int max);
+/* Those that are always ready, and those that are ready by now. One at a time: in turn. */
+int ready_wait_beside_always(struct talev_context *ev, struct backend_event *events, int max);
+/* Takes out of the reports what no watcher of the user's is to see. */
+int ready_sift_some(struct talev_context *ev, struct backend_event *events, int n);
+/* What is still true of a report, if handlers may have used it up since. */
+uint32_t ready_still(
+	struct talev_context *ev, struct slot *slot, const struct backend_event *event);
+/* The watcher after first that wants any of it; *told: of what. NULL: none. */
+struct source *ready_pick(struct source *first, uint32_t events, uint32_t *told);
+
+/* There hardly ever is any. */
+static inline int ready_sift(struct talev_context *ev, struct backend_event *events, int n)
+{
+	uint32_t special = ev->suspect;
+
+	for (int i = 0; i < n; i++)
+		special |= (events[i].generation & SLOT_INTERNAL) |
+			   (events[i].events & BACKEND_CLOSED);
+	return special == 0 ? n : ready_sift_some(ev, events, n);
+}
+
+static inline int ready_wait_kernel(
+	struct talev_context *ev, bool block, struct backend_event *events, int max)
+{
+	const struct backend_deadlines *deadlines = &backend_no_deadlines;
+	struct backend_deadlines some;
+
+	if (deadlines_any(ev) || ev->longest_wait != 0) {
+		deadlines_get(ev, &some);
+		deadlines = &some;
+	}
+	ev->waits++;
+	if (ev->observed || ev->spin > 0 || !TAILQ_EMPTY(&ev->hooks))
+		return ready_wait_watched(ev, block, deadlines, events, max);
+	return ev->ops->wait(ev->backend, deadlines, block, events, max);
+}
+
+/* One wait, at most max reports, talev's own descriptors already served. -1: errno. */
+static inline int ready_wait(
+	struct talev_context *ev, bool block, struct backend_event *events, int max)
+{
+	int n;
+
+	if (slots_flush(ev) != 0)
+		return -1;
+	if (slots_any_always(ev))
+		return ready_wait_beside_always(ev, events, max);
+	n = ready_wait_kernel(ev, block, events, max);
+	return n > 0 ? ready_sift(ev, events, n) : n;
+}
+
+/* What a watcher that asked for flags is told. Who reads or writes meets an error or a hang-up by
+ * doing so. Who asked for nothing that matches is told what it asked for all the same: the kernel
+ * reports errors unasked, and a report that nobody takes comes back for ever. */
+static inline uint32_t ready_match(const struct source *src, uint32_t events)
+{
+	uint32_t flags = src->enabled ? ((const struct fd_source *)src)->flags : 0;
+	uint32_t told = events & flags & BACKEND_EVENTS;
+
+	if ((events & (TALEV_FD_ERROR | BACKEND_HANGUP)) == 0)
+		return told;
+	told |= flags & (TALEV_FD_READ | TALEV_FD_WRITE);
+	return told != 0 ? told : flags & BACKEND_EVENTS;
+}
+
+static inline struct slot *ready_find(
+	const struct talev_context *ev, const struct backend_event *event)
+{
+	struct slot *slot = slot_get(ev, event->fd);
+
+	return slot != NULL && slot->generation == event->generation ? slot : NULL;
+}
+
+/* Thousands of watchers do not fit into a cache: while one is told, the next one comes nearer.
+ * event: the one that is told next; left: how many there are with it. gcc 12 drops calls of what
+ * only prefetches, unless it has to inline them. */
+__attribute__((always_inline)) static inline void ready_look_ahead(
+	const struct talev_context *ev, const struct backend_event *event, int left)
+{
+	const struct slot *slot;
+
+	if (left > 2)
+		__builtin_prefetch(slot_get(ev, event[2].fd));
+	if (left > 1 && (slot = slot_get(ev, event[1].fd)) != NULL) {
+		const char *src = (const char *)LIST_FIRST(&slot->watchers);
+
+		__builtin_prefetch(src);
+		__builtin_prefetch(src + 64);
+	}
+}
+
+/* core_fire(), for a watcher like most. */
+__attribute__((always_inline)) static inline bool ready_fire(
+	struct talev_context *ev, struct source *src, uint32_t told)
+{
+	struct fd_source *fs = (struct fd_source *)src;
+	struct life *life = ev->life;
+	struct life_frame frame;
+
+	if (fs->handler == NULL || src->life.rec != NULL || ev->observed)
+		return core_fire(ev, src, told, 0);
+	(void)life_enter(&frame, life, &src->life);
+	src->calls++;
+	ev->handlers++;
+	fs->handler(ev, (struct talev_fd *)fs, (uint16_t)told, src->private_data);
+	life_leave(&frame);
+	if (life->ready_count > 0)
+		life_settle(life);
+	return life->ev != NULL && !ev->closing;
+}
+
+/* Tells the next watcher that wants any of it; *fired says whether there was one. fresh: no
+ * handler has run since the report. False as core_fire(). */
+__attribute__((always_inline)) static inline bool ready_dispatch(
+	struct talev_context *ev, const struct backend_event *event, bool fresh, bool *fired)
+{
+	struct slot *slot = ready_find(ev, event);
+	uint32_t events = event->events;
+	struct source *src;
+	uint32_t told;
+
+	*fired = false;
+	if (slot == NULL) {
+		/* An earlier handler may have freed it. If none has, it comes again. */
+		ev->suspect = true;
+		return true;
+	}
+	if (!fresh && slot->blocking != BLOCKING_NO)
+		events = ready_still(ev, slot, event);
+	src = LIST_FIRST(&slot->watchers);
+	told = src != NULL ? ready_match(src, events) : 0;
+	if (told == 0 || LIST_NEXT(src, watch_link) != NULL) {
+		src = ready_pick(src, events, &told);
+		if (src == NULL) {
+			slot_untold(ev, event->fd, event->generation);
+			return true;
+		}
+		slot_move_last(slot, src);
+	}
+	*fired = true;
+	return ready_fire(ev, src, told);
+}
+
+#endif
