@@ -56,7 +56,7 @@ def compile_program(name, packages):
 		if found.returncode:
 			return 'not installed: ' + ' '.join(packages)
 		flags = found.stdout.split()
-	if name in ('talev', 'bench_loops'):
+	if name in ('talev', 'loops', 'bench_loops'):
 		flags = ['-I' + os.path.join(TOP, 'include'), '-L' + BUILD, '-ltalev-loops', '-ltalev'] + flags
 	os.makedirs(OUT, exist_ok=True)
 	# libev's macros break the rules of aliasing, as its manual says.
@@ -255,7 +255,7 @@ def verdict(row):
 	return '; '.join(words)
 
 
-LAYOUT = '%-5s %-42s %8s %8s %8s %8s %8s %8s %8s %6s  %s'
+LAYOUT = '%-5s %-42s' + len(COLUMNS) * ' %8s' + ' %6s  %s'
 
 
 def line(row):

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <uv.h>
 #include "bench/echo.h"
+#include "bench/jobs.h"
 
 static uv_loop_t *loop;
 static uv_poll_t *watchers;
@@ -397,6 +398,49 @@ static void pingpong_row(void)
 	end_hops(thread);
 }
 
+struct uv_job {
+	uv_work_t req;
+	struct work work;
+};
+
+static void send_job(struct uv_job *job);
+
+static void on_other_thread(uv_work_t *req)
+{
+	do_job(&((struct uv_job *)req)->work);
+}
+
+static void on_job_back(uv_work_t *req, int status)
+{
+	struct uv_job *job = (struct uv_job *)req;
+
+	need(status == 0);
+	if (job_is_back(&job->work))
+		send_job(job);
+}
+
+static void send_job(struct uv_job *job)
+{
+	describe_job(&job->work);
+	need(uv_queue_work(loop, &job->req, on_other_thread, on_job_back) == 0);
+}
+
+/* Its pool is one for the process, of four threads unless the environment says otherwise. */
+static void jobs_row(void)
+{
+	uint64_t n = first_jobs();
+	struct uv_job *jobs = calloc(n, sizeof(*jobs));
+
+	need(jobs != NULL);
+	if (strcmp(variant, "poll") != 0)
+		setenv("UV_THREADPOOL_SIZE", job_threads() == 2 ? "2" : "1", 1);
+	start();
+	for (uint64_t i = 0; i < n; i++)
+		send_job(&jobs[i]);
+	run();
+	end_jobs();
+}
+
 static const struct row rows[] = {
 	{"pipes", pipes_row},
 	{"pipes_timer", pipes_timer_row},
@@ -412,6 +456,7 @@ static const struct row rows[] = {
 	{"bytes", bytes_row},
 	{"messages", messages_row},
 	{"pingpong", pingpong_row},
+	{"jobs", jobs_row},
 	{NULL, NULL},
 };
 

@@ -6,18 +6,20 @@ of which the best counts. A goal compares the median of talev with a number, a c
 best of the peers.
 """
 
-PEERS = ['tevent', 'libevent', 'libev', 'libuv', 'ivykis']
+PEERS = ['tevent', 'libevent', 'libev', 'libuv', 'ivykis', 'glib']
 COLUMNS = ['talev'] + PEERS + ['floor']
 
 # program: packages of pkg-config, or the linker's flags where there is no .pc file
 PROGRAMS = {
 	'talev': ['talloc'],
 	'bench_loops': ['talloc'],
+	'loops': ['talloc'],
 	'tevent': ['tevent', 'talloc'],
 	'libevent': ['libevent_core', 'libevent_pthreads'],
 	'libev': '-lev',
 	'libuv': ['libuv'],
 	'ivykis': ['ivykis'],
+	'glib': ['glib-2.0'],
 	'raw': [],
 	'raw_timers': [],
 	'raw_uring': ['liburing'],
@@ -89,6 +91,10 @@ EDGE = columns(talev=['talev:epoll+edge', 'talev:uring+edge'], libevent=['libeve
 DATA = columns(floor=['raw_timers:wheel', 'raw_timers:heap'])
 # It would need minutes: its timers are in a sorted list.
 NO_TEVENT = columns(floor=DATA['floor'], without=['tevent'])
+
+# With one thread beside the loop, and with two.
+JOBS = {'talev': ['loops:one', 'loops:two'], 'libuv': ['libuv:one', 'libuv:two', 'libuv:poll'],
+	'ivykis': ['ivykis:one', 'ivykis:two'], 'glib': ['glib:one', 'glib:two']}
 
 PIPES = [
 	('P1', 'pipes 100, 1 active, 100 writes', '100 1 100 2500', '100 1 100 5'),
@@ -168,6 +174,14 @@ ROWS += [
 		columns(floor='raw:epoll'), [most(1.02, 'peer')], pair=True, group='threads'),
 	Row('P13s', 'the same with the spin that one opts in to', 'pingpong', '15000', '100',
 		{'talev': ['talev:epoll+spin']}, [most(1500)], pair=True, group='threads'),
+	Row('P14a', 'jobs, 1,000 in flight: each', 'jobs', '300000 1000', '2000 100', JOBS,
+		[most(0.5, 'peer')], pair=True, also=['loop'], group='jobs'),
+	Row('P14b', 'jobs, one in flight: there and back', 'jobs', '100000 1', '500 1', JOBS,
+		[most(0.5, 'peer')], pair=True, also=['loop', 'p50', 'p99', 'p999'], group='jobs'),
+	Row('P14m', 'the same, the median', 'jobs', '100000 1', '500 1', JOBS, value='p50', pair=True,
+		group='jobs'),
+	Row('P14t', 'the same, the 99th percentile', 'jobs', '100000 1', '500 1', JOBS, value='p99',
+		pair=True, group='jobs'),
 	Row('P15a', 'request: create, done, callback, free', 'request', '1500000', '1000',
 		{'talev': ['talev:epoll'], 'tevent': ['tevent:epoll']}, [most(28)], group='requests',
 		instructions='100000'),
