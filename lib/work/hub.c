@@ -16,6 +16,9 @@
  * may have taken the outcome, and closed, meanwhile. So there is a token, a reference: it lies with
  * ASLEEP, goes to whoever takes that away, with the post, and comes back when the post arrives.
  * While it is out the loop does not say that it sleeps: the post will wake it.
+ *
+ * To sleep and to be woken takes longer than many a job. So a loop that is about to sleep looks for
+ * a moment, if the outcomes it expects have used to come that soon.
  */
 #include "work/hub.h"
 #include "work/forks.h"
@@ -23,6 +26,17 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include "base/base.h"
+
+/* As long as it may look before it sleeps. Descriptors are not seen meanwhile. */
+#define LOOK TALEV_USEC(10)
+
+/* What is freed is to be seen by the tools that look for it. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MOST_SPARE 0
+#else
+#define MOST_SPARE 256
+#endif
 
 struct hub {
 	struct outcome *_Atomic word;
@@ -36,9 +50,13 @@ struct hub {
 	size_t expected_count;
 	unsigned generation;   /* of fork(2) */
 	struct outcome *first; /* taken, not yet delivered, oldest first */
-	unsigned skip;         /* handlers until it is looked at */
-	bool asleep;           /* has said so, and has not found otherwise */
-	bool token_out;        /* somebody has found ASLEEP, and the post is on its way */
+	struct outcome *spare; /* memory */
+	unsigned spare_count;
+	talev_time_t gap; /* how long it used to take until there was one, when there was none */
+	talev_time_t idle_since; /* 0: it is not */
+	unsigned skip;           /* handlers until it is looked at */
+	bool asleep;             /* has said so, and has not found otherwise */
+	bool token_out;          /* somebody has found ASLEEP, and the post is on its way */
 };
 
 static struct outcome asleep_mark;
@@ -61,10 +79,40 @@ static struct hub *hub_of_post(struct core_post *post)
 
 static void hub_unref(struct hub *hub, size_t count)
 {
-	if (atomic_fetch_sub_explicit(&hub->refs, count, memory_order_acq_rel) == count) {
-		mailbox_unref(hub->mb);
-		free(hub);
+	struct outcome *spare;
+
+	if (atomic_fetch_sub_explicit(&hub->refs, count, memory_order_acq_rel) != count)
+		return;
+	while ((spare = hub->spare) != NULL) {
+		hub->spare = spare->next;
+		free(spare);
 	}
+	mailbox_unref(hub->mb);
+	free(hub);
+}
+
+struct outcome *hub_take_spare(struct hub *hub)
+{
+	struct outcome *spare = hub->spare;
+
+	if (spare != NULL) {
+		hub->spare = spare->next;
+		hub->spare_count--;
+	}
+	return spare;
+}
+
+void hub_keep_spare(struct outcome *outcome)
+{
+	struct hub *hub = outcome->hub;
+
+	if (hub == NULL || hub->spare_count >= MOST_SPARE) {
+		free(outcome);
+		return;
+	}
+	outcome->next = hub->spare;
+	hub->spare = outcome;
+	hub->spare_count++;
 }
 
 static void unexpect(struct outcome *outcome)
@@ -146,12 +194,49 @@ static bool ready(struct core_hook *hook)
 	return word != NULL && word != ASLEEP;
 }
 
+static struct outcome *look(struct hub *hub, struct outcome *word)
+{
+	talev_time_t now;
+
+	if (hub->expected_count == 0)
+		return word;
+	now = base_clock_now(TALEV_CLOCK_MONOTONIC);
+	if (hub->idle_since == 0)
+		hub->idle_since = now;
+	if (hub->gap >= LOOK / 2 || base_cpus() == 1)
+		return word;
+	while (word == NULL && now < hub->idle_since + LOOK) {
+		for (int i = 0; i < 32 && word == NULL; i++) {
+			work_pause();
+			word = atomic_load_explicit(&hub->word, memory_order_relaxed);
+		}
+		now = base_clock_now(TALEV_CLOCK_MONOTONIC);
+	}
+	return word;
+}
+
+/* The first one that was finished since then. */
+static void note_gap(struct hub *hub, const struct outcome *outcome)
+{
+	talev_time_t gap = outcome->at - hub->idle_since;
+
+	if (hub->idle_since == 0)
+		return;
+	hub->idle_since = 0;
+	if (outcome->at == 0)
+		return;
+	gap = gap < 0 ? 0 : gap > 4 * LOOK ? 4 * LOOK : gap;
+	hub->gap = (3 * hub->gap + gap) / 4;
+}
+
 static bool go_to_sleep(struct core_hook *hook)
 {
 	struct hub *hub = hub_of(hook);
 	struct outcome *word = atomic_load_explicit(&hub->word, memory_order_relaxed);
 
 	hub->skip = 0;
+	if (word == NULL && !hub->token_out)
+		word = look(hub, word);
 	if (word == NULL && !hub->token_out)
 		hub->asleep = atomic_compare_exchange_strong_explicit(
 			&hub->word, &word, ASLEEP, memory_order_acq_rel, memory_order_relaxed);
@@ -169,6 +254,8 @@ static bool run(struct talev_context *ev, struct core_hook *hook)
 	(void)ev;
 	atomic_fetch_add_explicit(&hub->refs, 1, memory_order_relaxed);
 	collect(hub, NULL);
+	if (hub->first != NULL)
+		note_gap(hub, hub->first);
 	while (hub->ev != NULL && (outcome = take(hub)) != NULL) {
 		unexpect(outcome);
 		outcome->ops->deliver(outcome);
@@ -278,17 +365,19 @@ static struct hub *hub_create(struct talev_context *ev)
 	return hub;
 }
 
-int hub_expect(struct talev_context *ev, struct outcome *outcome)
+struct hub *hub_get(struct talev_context *ev)
 {
 	struct core_hook *hook = core_hook_find(ev, run);
-	struct hub *hub = hook != NULL ? hub_of(hook) : hub_create(ev);
 
-	if (hub == NULL)
-		return -1;
+	return hook != NULL ? hub_of(hook) : hub_create(ev);
+}
+
+void hub_expect(struct hub *hub, struct outcome *outcome)
+{
 	/* The loop may not have noticed yet that this is a child. */
 	lose_to_fork(hub);
 	outcome->hub = hub;
+	outcome->at = 0;
 	LIST_INSERT_HEAD(&hub->expected, outcome, link);
 	hub->expected_count++;
-	return 0;
 }

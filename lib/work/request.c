@@ -15,7 +15,7 @@
 /* The state of the request. */
 struct sent {
 	struct talev_job *job; /* NULL: it is back, or was given up */
-	void *data;            /* of a job that is back */
+	void *data;            /* of a job that is back: a child of the request */
 	struct talev_context *held;
 };
 
@@ -38,7 +38,7 @@ static void orphan(struct talev_job *job)
 }
 
 /* False: it has begun, and its request does not know it any more. True: it is gone. */
-static bool take_back(struct sent *sent)
+static bool take_back(struct talev_req *req, struct sent *sent)
 {
 	struct talev_job *job = sent->job;
 
@@ -52,18 +52,20 @@ static bool take_back(struct sent *sent)
 		return false;
 	sent->job = NULL;
 	sent->data = job->data;
+	if (sent->data != NULL)
+		talloc_steal(req, sent->data);
 	hub_forget(&job->out);
 	job_free(job, false);
 	return true;
 }
 
-/* It has ended in whatever way, or goes. */
+/* It has ended otherwise than by its job, or goes. */
 static void clean_up(struct talev_req *req, enum talev_req_state state)
 {
 	struct sent *sent = sent_of(req);
 	struct talev_job *job = sent->job;
 
-	if (job != NULL && !take_back(sent)) {
+	if (job != NULL && !take_back(req, sent)) {
 		atomic_store_explicit(&job->cancelled, true, memory_order_relaxed);
 		job->req = NULL;
 		sent->job = NULL;
@@ -71,7 +73,7 @@ static void clean_up(struct talev_req *req, enum talev_req_state state)
 	if (sent->held != NULL && talev_req_context(req) != NULL)
 		core_release(sent->held);
 	sent->held = NULL;
-	if (state == TALEV_REQ_RECEIVED && sent->data != NULL)
+	if (state == TALEV_REQ_RECEIVED)
 		TALLOC_FREE(sent->data);
 }
 
@@ -82,7 +84,7 @@ static bool cancel(struct talev_req *req)
 
 	if (job == NULL)
 		return false;
-	if (!take_back(sent)) {
+	if (!take_back(req, sent)) {
 		atomic_store_explicit(&job->cancelled, true, memory_order_relaxed);
 		return false;
 	}
@@ -90,10 +92,18 @@ static bool cancel(struct talev_req *req)
 	return true;
 }
 
-static void end(struct talev_req *req, uint64_t error, const char *where)
+/* With what it was sent with; nothing is left to be cleaned up. */
+static void end(struct talev_req *req, struct sent *sent, void *data, int error, const char *where)
 {
+	sent->job = NULL;
+	sent->data = data;
+	if (data != NULL)
+		talloc_steal(req, data);
+	core_release(sent->held);
+	sent->held = NULL;
+	talev_req_set_cleanup_fn(req, NULL);
 	talev_req_defer_callback(req);
-	if (!_talev_req_error(req, error, where))
+	if (!_talev_req_error(req, (uint64_t)error, where))
 		_talev_req_done(req, where);
 }
 
@@ -102,19 +112,15 @@ static void deliver(struct outcome *outcome)
 	struct talev_job *job = (struct talev_job *)outcome;
 	void *data = job_take_data(job);
 	struct talev_req *req = job->req;
+	struct sent *sent = job->sent;
 	const char *where = job_location(job);
 	int error = job->error;
-	struct sent *sent;
 
-	job_free(job, false);
-	if (req == NULL) {
+	job_keep(job);
+	if (req != NULL)
+		end(req, sent, data, error, where);
+	else
 		talloc_free(data);
-		return;
-	}
-	sent = sent_of(req);
-	sent->job = NULL;
-	sent->data = data;
-	end(req, (uint64_t)error, where);
 }
 
 static void lost(struct outcome *outcome)
@@ -128,10 +134,8 @@ static void forked(struct outcome *outcome)
 	struct talev_req *req = job->req;
 
 	orphan(job);
-	if (req == NULL)
-		return;
-	sent_of(req)->job = NULL;
-	end(req, ESHUTDOWN, job_location(job));
+	if (req != NULL)
+		end(req, job->sent, NULL, ESHUTDOWN, job_location(job));
 }
 
 const struct outcome_ops job_outcome_ops = {.deliver = deliver, .lost = lost, .forked = forked};
@@ -142,15 +146,13 @@ static void push(struct talev_req *req, struct sent *sent, struct jobq *q, const
 	struct talev_job *job = sent->job;
 	int error;
 
-	if (job->data != NULL)
+	if (job->data != NULL && talloc_parent(job->data) != NULL)
 		talloc_steal(NULL, job->data);
 	error = job_push(q, class_name, job);
 	if (error == 0)
 		return;
-	sent->job = NULL;
-	sent->data = job->data;
 	hub_forget(&job->out);
-	end(req, (uint64_t)error, job_location(job));
+	end(req, sent, job->data, error, job_location(job));
 	job_free(job, false);
 }
 
@@ -161,8 +163,9 @@ struct talev_req *_talev_job_send(TALLOC_CTX *mem_ctx, struct talev_context *ev,
 	void **data = data_ptr;
 	void *tree = data != NULL ? *data : NULL;
 	struct talev_req *req;
-	struct talev_job *job;
+	struct talev_job *job = NULL;
 	struct sent *sent;
+	struct hub *hub;
 
 	if (jobq == NULL || fn == NULL) {
 		errno = EINVAL;
@@ -173,16 +176,19 @@ struct talev_req *_talev_job_send(TALLOC_CTX *mem_ctx, struct talev_context *ev,
 	req = _talev_req_create(ev, mem_ctx, &sent, sizeof(*sent), where);
 	if (req == NULL)
 		return NULL;
-	job = job_create(fn, tree, where);
-	if (job == NULL || hub_expect(ev, &job->out) != 0) {
+	hub = hub_get(ev);
+	if (hub != NULL)
+		job = job_create(hub_take_spare(hub), fn, tree, where);
+	if (job == NULL) {
 		int error = errno;
 
-		free(job);
 		talloc_free(req);
 		errno = error;
 		return NULL;
 	}
+	hub_expect(hub, &job->out);
 	job->req = req;
+	job->sent = sent;
 	sent->job = job;
 	sent->held = ev;
 	core_hold(ev);
