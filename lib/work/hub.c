@@ -33,9 +33,9 @@
 
 /* What is freed is to be seen by the tools that look for it. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define MOST_SPARE 0
+static const unsigned most_spare = 0;
 #else
-#define MOST_SPARE 256
+static const unsigned most_spare = 256;
 #endif
 
 struct hub {
@@ -106,7 +106,7 @@ void hub_keep_spare(struct outcome *outcome)
 {
 	struct hub *hub = outcome->hub;
 
-	if (hub == NULL || hub->spare_count >= MOST_SPARE) {
+	if (hub == NULL || hub->spare_count >= most_spare) {
 		free(outcome);
 		return;
 	}
