@@ -52,6 +52,7 @@ struct hub {
 	struct outcome *first; /* taken, not yet delivered, oldest first */
 	struct outcome *spare; /* memory */
 	unsigned spare_count;
+	bool may_look;    /* there is more than one processor */
 	talev_time_t gap; /* how long it used to take until there was one, when there was none */
 	talev_time_t idle_since; /* 0: it is not */
 	unsigned skip;           /* handlers until it is looked at */
@@ -203,7 +204,7 @@ static struct outcome *look(struct hub *hub, struct outcome *word)
 	now = base_clock_now(TALEV_CLOCK_MONOTONIC);
 	if (hub->idle_since == 0)
 		hub->idle_since = now;
-	if (hub->gap >= LOOK / 2 || base_cpus() == 1)
+	if (hub->gap >= LOOK / 2 || !hub->may_look)
 		return word;
 	while (word == NULL && now < hub->idle_since + LOOK) {
 		for (int i = 0; i < 32 && word == NULL; i++) {
@@ -350,6 +351,7 @@ static struct hub *hub_create(struct talev_context *ev)
 	atomic_init(&hub->refs, 2);
 	hub->post.ops = &post_ops;
 	hub->ev = ev;
+	hub->may_look = base_cpus() > 1;
 	hub->generation = fork_generation();
 	LIST_INIT(&hub->expected);
 	hub->hook = (struct core_hook){

@@ -4,10 +4,10 @@
 #include "work/forks.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
+#include "base/base.h"
 
 #define MOST_JOBS    1024
 #define LONGEST_IDLE TALEV_SEC(1000000000)
@@ -57,14 +57,6 @@ void jobq_unref(struct jobq *q)
 	jobq_free(q);
 }
 
-static unsigned processors(void)
-{
-	cpu_set_t set;
-	int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 0;
-
-	return count > 0 ? (unsigned)count : 1;
-}
-
 static void clamp(struct jobq *q)
 {
 	q->concurrency = q->wish < q->min ? q->min : q->wish > q->max ? q->max : q->wish;
@@ -91,7 +83,8 @@ static struct jobq *jobq_new(const char *name)
 	atomic_init(&q->short_handed, true);
 	atomic_init(&q->max_backlog, 0);
 	atomic_init(&q->queued, 0);
-	q->wish = processors();
+	q->wish = (unsigned)base_cpus();
+	q->may_spin = q->wish > 1;
 	q->max = MOST_JOBS;
 	q->idle_time = TALEV_SEC(5);
 	clamp(q);

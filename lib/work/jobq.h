@@ -140,6 +140,7 @@ struct jobq {
 	unsigned running;
 	unsigned idle_count;
 	unsigned coming; /* threads that have been started or woken, or spin: they will look */
+	bool may_spin;   /* there is more than one processor */
 	bool spinning;
 	bool gathered; /* before the inbox was looked into */
 	unsigned gather_misses;

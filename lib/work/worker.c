@@ -16,7 +16,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "base/base.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -244,7 +243,7 @@ static bool idle(struct jobq *q, struct worker *self, talev_time_t since)
 	if (q->closed)
 		return false;
 	self->idle_since = since;
-	if (q->gap < SPIN / 2 && !q->spinning && q->running < q->concurrency && base_cpus() > 1)
+	if (q->gap < SPIN / 2 && !q->spinning && q->running < q->concurrency && q->may_spin)
 		spin(q, self);
 	if (startable(q) == 0)
 		goes_on = sleep_until_called(q, self);
