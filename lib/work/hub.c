@@ -24,27 +24,31 @@
 #include "work/forks.h"
 
 #include <errno.h>
+#include <stdalign.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/base.h"
 
 /* As long as it may look before it sleeps. Descriptors are not seen meanwhile. */
 #define LOOK TALEV_USEC(10)
 
-/* What is freed is to be seen by the tools that look for it. */
+/* As many may be kept, and no more than are on their way, if that is more. What is freed is to be
+ * seen by the tools that look for it. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-static const unsigned most_spare = 0;
+static const unsigned keep = 0;
 #else
-static const unsigned most_spare = 256;
+static const unsigned keep = 64;
 #endif
 
+/* Threads write word: nothing that the owner uses for each handler is on its line. */
 struct hub {
-	struct outcome *_Atomic word;
+	alignas(THREAD_LINE) struct outcome *_Atomic word;
 	atomic_size_t refs;
 	struct mailbox *mb;
 	struct core_post post;
-	struct core_hook hook;
 	/* Owner's. */
+	alignas(THREAD_LINE) struct core_hook hook;
 	struct talev_context *ev; /* NULL once closed */
 	LIST_HEAD(, outcome) expected;
 	size_t expected_count;
@@ -103,11 +107,16 @@ struct outcome *hub_take_spare(struct hub *hub)
 	return spare;
 }
 
+static bool may_keep(const struct hub *hub)
+{
+	return hub->spare_count < keep || (keep > 0 && hub->spare_count < hub->expected_count);
+}
+
 void hub_keep_spare(struct outcome *outcome)
 {
 	struct hub *hub = outcome->hub;
 
-	if (hub == NULL || hub->spare_count >= most_spare) {
+	if (hub == NULL || !may_keep(hub)) {
 		free(outcome);
 		return;
 	}
@@ -336,12 +345,13 @@ static void close_hub(struct talev_context *ev, struct core_hook *hook)
 
 static struct hub *hub_create(struct talev_context *ev)
 {
-	struct hub *hub = calloc(1, sizeof(*hub));
+	struct hub *hub = aligned_alloc(THREAD_LINE, sizeof(*hub));
 
 	if (hub == NULL) {
 		errno = ENOMEM;
 		return NULL;
 	}
+	memset(hub, 0, sizeof(*hub));
 	hub->mb = mailbox_get(ev);
 	if (hub->mb == NULL) {
 		free(hub);

@@ -15,7 +15,7 @@
 /* The state of the request. */
 struct sent {
 	struct talev_job *job; /* NULL: it is back, or was given up */
-	void *data;            /* of a job that is back: a child of the request */
+	void *data;            /* of a job that is back */
 	struct talev_context *held;
 };
 
@@ -38,7 +38,7 @@ static void orphan(struct talev_job *job)
 }
 
 /* False: it has begun, and its request does not know it any more. True: it is gone. */
-static bool take_back(struct talev_req *req, struct sent *sent)
+static bool take_back(struct sent *sent)
 {
 	struct talev_job *job = sent->job;
 
@@ -52,8 +52,6 @@ static bool take_back(struct talev_req *req, struct sent *sent)
 		return false;
 	sent->job = NULL;
 	sent->data = job->data;
-	if (sent->data != NULL)
-		talloc_steal(req, sent->data);
 	hub_forget(&job->out);
 	job_free(job, false);
 	return true;
@@ -65,7 +63,7 @@ static void clean_up(struct talev_req *req, enum talev_req_state state)
 	struct sent *sent = sent_of(req);
 	struct talev_job *job = sent->job;
 
-	if (job != NULL && !take_back(req, sent)) {
+	if (job != NULL && !take_back(sent)) {
 		atomic_store_explicit(&job->cancelled, true, memory_order_relaxed);
 		job->req = NULL;
 		sent->job = NULL;
@@ -84,7 +82,7 @@ static bool cancel(struct talev_req *req)
 
 	if (job == NULL)
 		return false;
-	if (!take_back(req, sent)) {
+	if (!take_back(sent)) {
 		atomic_store_explicit(&job->cancelled, true, memory_order_relaxed);
 		return false;
 	}
@@ -92,19 +90,27 @@ static bool cancel(struct talev_req *req)
 	return true;
 }
 
-/* With what it was sent with; nothing is left to be cleaned up. */
+static void clean_up_data(struct talev_req *req, enum talev_req_state state)
+{
+	struct sent *sent = sent_of(req);
+
+	if (state == TALEV_REQ_RECEIVED)
+		TALLOC_FREE(sent->data);
+}
+
+/* With what it was sent with. If nobody takes that it is all that is to be cleaned up. */
 static void end(struct talev_req *req, struct sent *sent, void *data, int error, const char *where)
 {
 	sent->job = NULL;
 	sent->data = data;
-	if (data != NULL)
-		talloc_steal(req, data);
 	core_release(sent->held);
 	sent->held = NULL;
 	talev_req_set_cleanup_fn(req, NULL);
 	talev_req_defer_callback(req);
 	if (!_talev_req_error(req, (uint64_t)error, where))
 		_talev_req_done(req, where);
+	if (data != NULL)
+		talev_req_set_cleanup_fn(req, clean_up_data);
 }
 
 static void deliver(struct outcome *outcome)
@@ -219,6 +225,7 @@ int talev_job_recv(struct talev_req *req, TALLOC_CTX *mem_ctx, void *data_ptr)
 	if (data != NULL && sent->data != NULL) {
 		*data = talloc_steal(mem_ctx, sent->data);
 		sent->data = NULL;
+		talev_req_set_cleanup_fn(req, NULL);
 	}
 	return talev_req_simple_recv(req);
 }
