@@ -91,8 +91,6 @@ def command(contestant, row, args):
 		if not folders:
 			raise Gone
 	argv = [os.path.join(OUT, program), variant, row.run] + args.split()
-	if program == 'bench_loops':
-		argv = [argv[0], variant] + args.split()[::-1]
 	if not os.path.exists(argv[0]):
 		raise Gone
 	return argv, environment(folders)
@@ -120,8 +118,6 @@ def execute(contestant, row, args, limit):
 	if done.returncode:
 		sys.exit('bench.py: %s: exit status %d\n%s' % (' '.join(argv), done.returncode,
 			done.stderr))
-	if contestant.startswith('bench_loops'):
-		return {'rate': float(done.stdout), 'count': float(args.split()[0])}
 	figures = {k: float(v) for k, v in (line.split() for line in done.stdout.splitlines())}
 	if row.value == 'calls':
 		figures['calls'] = float(done.stderr.split()[-1]) / figures['count']
