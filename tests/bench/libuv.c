@@ -441,6 +441,53 @@ static void jobs_row(void)
 	end_jobs();
 }
 
+/* Threads with a loop each; they end when they are told to, all having begun. */
+struct uv_member {
+	uv_thread_t thread;
+	uv_loop_t loop;
+	uv_async_t stop;
+};
+
+static uv_barrier_t all_begun;
+
+static void on_stop(uv_async_t *async)
+{
+	uv_close((uv_handle_t *)async, NULL);
+}
+
+static void member(void *p)
+{
+	struct uv_member *one = p;
+
+	need(uv_loop_init(&one->loop) == 0 && uv_async_init(&one->loop, &one->stop, on_stop) == 0);
+	uv_barrier_wait(&all_begun);
+	uv_run(&one->loop, UV_RUN_DEFAULT);
+	need(uv_loop_close(&one->loop) == 0);
+}
+
+static void start_row(void)
+{
+	unsigned n = (unsigned)arg[0];
+	struct uv_member *members = calloc(n, sizeof(*members));
+
+	need(members != NULL);
+	begin();
+	for (uint64_t round = 0; round < arg[1]; round++) {
+		uv_barrier_init(&all_begun, n + 1);
+		for (unsigned i = 0; i < n; i++)
+			need(uv_thread_create(&members[i].thread, member, &members[i]) == 0);
+		if (uv_barrier_wait(&all_begun) > 0)
+			uv_barrier_destroy(&all_begun);
+		for (unsigned i = 0; i < n; i++)
+			uv_async_send(&members[i].stop);
+		for (unsigned i = 0; i < n; i++)
+			uv_thread_join(&members[i].thread);
+	}
+	end();
+	tell("us", (double)section.wall / (double)arg[1] / 1000);
+	tell("count", (double)arg[1]);
+}
+
 static const struct row rows[] = {
 	{"pipes", pipes_row},
 	{"pipes_timer", pipes_timer_row},
@@ -457,6 +504,7 @@ static const struct row rows[] = {
 	{"messages", messages_row},
 	{"pingpong", pingpong_row},
 	{"jobs", jobs_row},
+	{"start", start_row},
 	{NULL, NULL},
 };
 

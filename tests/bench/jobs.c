@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The rows with talev's loop managers and job queues. */
+/* The row of jobs with talev. */
 #include <talloc.h>
 #include <talev.h>
 #include "bench/jobs.h"
