@@ -33,12 +33,15 @@
 /* As long as it may look before it sleeps. Descriptors are not seen meanwhile. */
 #define LOOK TALEV_USEC(10)
 
-/* As many may be kept, and no more than are on their way, if that is more. What is freed is to be
- * seen by the tools that look for it. */
+/* Outcomes that are told of before a handler has run: what is fetched for them stays in the cache.
+ */
+#define HERD 64
+
+/* As many may be kept. What is freed is to be seen by the tools that look for it. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 static const unsigned keep = 0;
 #else
-static const unsigned keep = 64;
+static const unsigned keep = HERD;
 #endif
 
 /* Threads write word: nothing that the owner uses for each handler is on its line. */
@@ -68,9 +71,6 @@ static struct outcome asleep_mark;
 static struct outcome closed_mark;
 #define ASLEEP (&asleep_mark)
 #define CLOSED (&closed_mark)
-
-/* So many handlers may run, at most, before the loop looks again. */
-#define MOST_SKIPPED 256
 
 static struct hub *hub_of(struct core_hook *hook)
 {
@@ -107,16 +107,11 @@ struct outcome *hub_take_spare(struct hub *hub)
 	return spare;
 }
 
-static bool may_keep(const struct hub *hub)
-{
-	return hub->spare_count < keep || (keep > 0 && hub->spare_count < hub->expected_count);
-}
-
 void hub_keep_spare(struct outcome *outcome)
 {
 	struct hub *hub = outcome->hub;
 
-	if (hub == NULL || !may_keep(hub)) {
+	if (hub == NULL || hub->spare_count + 1 > keep) {
 		free(outcome);
 		return;
 	}
@@ -200,6 +195,8 @@ static bool ready(struct core_hook *hook)
 		hub->skip--;
 		return false;
 	}
+	if (hub->first != NULL)
+		return true;
 	word = atomic_load_explicit(&hub->word, memory_order_relaxed);
 	return word != NULL && word != ASLEEP;
 }
@@ -245,6 +242,8 @@ static bool go_to_sleep(struct core_hook *hook)
 	struct outcome *word = atomic_load_explicit(&hub->word, memory_order_relaxed);
 
 	hub->skip = 0;
+	if (hub->first != NULL)
+		return false;
 	if (word == NULL && !hub->token_out)
 		word = look(hub, word);
 	if (word == NULL && !hub->token_out)
@@ -263,15 +262,16 @@ static bool run(struct talev_context *ev, struct core_hook *hook)
 
 	(void)ev;
 	atomic_fetch_add_explicit(&hub->refs, 1, memory_order_relaxed);
-	collect(hub, NULL);
+	if (hub->first == NULL)
+		collect(hub, NULL);
 	if (hub->first != NULL)
 		note_gap(hub, hub->first);
-	while (hub->ev != NULL && (outcome = take(hub)) != NULL) {
+	while (hub->ev != NULL && delivered < HERD && (outcome = take(hub)) != NULL) {
 		unexpect(outcome);
 		outcome->ops->deliver(outcome);
 		delivered++;
 	}
-	hub->skip = delivered < MOST_SKIPPED ? delivered : MOST_SKIPPED;
+	hub->skip = delivered;
 	open = hub->ev != NULL;
 	hub_unref(hub, 1);
 	return open;
