@@ -8,7 +8,7 @@ import subprocess
 from rows import COLUMNS, CURVES, ROWS
 
 COLOURS = {'talev': '#c0392b', 'tevent': '#7f8c8d', 'libevent': '#2980b9', 'libev': '#27ae60',
-	'libuv': '#8e44ad', 'ivykis': '#d68910', 'floor': '#bdc3c7'}
+	'libuv': '#8e44ad', 'ivykis': '#d68910', 'glib': '#16a085', 'floor': '#bdc3c7'}
 GROUPS = {'descriptors': 'Descriptors', 'timers': 'Timers, immediates, interest',
 	'echo': 'Echo, 500 connections', 'threads': 'Between threads', 'ways': 'A message on its way',
 	'jobs': 'Jobs for other threads', 'loops': 'Loop managers', 'requests': 'Requests',
