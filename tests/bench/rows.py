@@ -6,6 +6,9 @@ of which the best counts. A goal compares the median of talev with a number, a c
 best of the peers.
 """
 
+import os
+
+HEADERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../include/talev')
 PEERS = ['tevent', 'libevent', 'libev', 'libuv', 'ivykis', 'glib']
 COLUMNS = ['talev'] + PEERS + ['floor']
 
@@ -113,6 +116,21 @@ def ways_of_messages():
 	return rows
 
 
+def costs_of_loops():
+	"""What a loop's context costs above one of its own, without hearts and with."""
+	rows = []
+	for id, run, title, args, quick in (
+			('Qi', 'compare_immediates', 'an immediate', '400000', '1000'),
+			('Qf', 'compare_fds', 'a descriptor', '100000', '200')):
+		for letter, contestant, more in (('', 'epoll', ''), ('h', 'heart', ', with a heart')):
+			if letter and not os.path.exists(os.path.join(HEADERS, 'watchdog.h')):
+				continue
+			rows.append(Row(id + letter, 'a loop manager adds to %s%s' % (title, more), run, args,
+				quick, {'talev': ['bench_loops:' + contestant]}, [most(5)],
+				also=['plain', 'door', 'loop'], group='loops'))
+	return rows
+
+
 PIPES = [
 	('P1', 'pipes 100, 1 active, 100 writes', '100 1 100 2500', '100 1 100 5'),
 	('P2', 'pipes 1000, 100 active, 1000 writes', '1000 100 1000 200', '1000 100 1000 2'),
@@ -203,10 +221,7 @@ ROWS += [
 	Row('L64', 'start and stop of 64 loops', 'start', '64 20', '8 2',
 		{'talev': ['bench_loops:epoll'], 'libuv': ['libuv:poll']}, value='us', unit='us', pair=True,
 		group='loops'),
-	Row('Qi', 'what a loop manager adds to an immediate', 'compare_immediates', '400000', '1000',
-		{'talev': ['bench_loops:epoll']}, [most(5)], also=['plain', 'door', 'loop'], group='loops'),
-	Row('Qf', 'what a loop manager adds to a descriptor', 'compare_fds', '100000', '200',
-		{'talev': ['bench_loops:epoll']}, [most(5)], also=['plain', 'door', 'loop'], group='loops'),
+	*costs_of_loops(),
 	Row('P15a', 'request: create, done, callback, free', 'request', '1500000', '1000',
 		{'talev': ['talev:epoll'], 'tevent': ['tevent:epoll']}, [most(28)], group='requests',
 		instructions='100000'),
