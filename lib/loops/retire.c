@@ -186,6 +186,11 @@ static bool ready(struct core_hook *hook)
 {
 	struct reader *reader = reader_of(hook);
 
+	/* As it is nearly always, and between any two handlers. */
+	if (atomic_load_explicit(&reader->seen, memory_order_relaxed) ==
+			atomic_load_explicit(&epoch, memory_order_acquire) &&
+		!reader->any && !atomic_load_explicit(&reader->look, memory_order_relaxed))
+		return false;
 	if (!between_handlers(reader))
 		return false;
 	if (reader->any && !atomic_load_explicit(&reader->waits, memory_order_relaxed))

@@ -124,6 +124,7 @@ struct talev_req *_talev_jobq_drain_send(
 	struct segment *next;
 	struct drain *drain;
 	struct talev_req *req;
+	struct hub *hub;
 
 	if (jobq == NULL) {
 		errno = EINVAL;
@@ -139,7 +140,8 @@ struct talev_req *_talev_jobq_drain_send(
 	next = malloc(sizeof(*next));
 	drain = malloc(sizeof(*drain));
 	errno = ENOMEM;
-	if (next == NULL || drain == NULL || hub_expect(ev, &drain->out) != 0) {
+	hub = next != NULL && drain != NULL ? hub_get(ev) : NULL;
+	if (hub == NULL) {
 		int error = errno;
 
 		free(next);
@@ -148,6 +150,7 @@ struct talev_req *_talev_jobq_drain_send(
 		errno = error;
 		return NULL;
 	}
+	hub_expect(hub, &drain->out);
 	drain->out.ops = &drain_ops;
 	drain->req = req;
 	draining->drain = drain;

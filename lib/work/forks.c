@@ -48,6 +48,8 @@ static void renew(struct jobq *q)
 {
 	struct segment *open = segment_open(q);
 
+	/* Senders need no lock: some may have come since it was taken. */
+	(void)inbox_admit(q);
 	classes_orphan(&q->classes, &orphans);
 	TAILQ_CONCAT(&orphans, &q->active, link);
 	/* What drains wait for stays where it is, known to nobody but those jobs. */

@@ -16,38 +16,61 @@
  * may have taken the outcome, and closed, meanwhile. So there is a token, a reference: it lies with
  * ASLEEP, goes to whoever takes that away, with the post, and comes back when the post arrives.
  * While it is out the loop does not say that it sleeps: the post will wake it.
+ *
+ * To sleep and to be woken takes longer than many a job. So a loop that is about to sleep looks for
+ * a moment, if the outcomes it expects have used to come that soon.
  */
 #include "work/hub.h"
 #include "work/forks.h"
 
 #include <errno.h>
+#include <stdalign.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+#include "base/base.h"
 
+/* As long as it may look before it sleeps. Descriptors are not seen meanwhile. */
+#define LOOK TALEV_USEC(10)
+
+/* Outcomes that are told of before a handler has run: what is fetched for them stays in the cache.
+ */
+#define HERD 64
+
+/* As many may be kept. What is freed is to be seen by the tools that look for it. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+static const unsigned keep = 0;
+#else
+static const unsigned keep = HERD;
+#endif
+
+/* Threads write word: nothing that the owner uses for each handler is on its line. */
 struct hub {
-	struct outcome *_Atomic word;
+	alignas(THREAD_LINE) struct outcome *_Atomic word;
 	atomic_size_t refs;
 	struct mailbox *mb;
 	struct core_post post;
-	struct core_hook hook;
 	/* Owner's. */
+	alignas(THREAD_LINE) struct core_hook hook;
 	struct talev_context *ev; /* NULL once closed */
 	LIST_HEAD(, outcome) expected;
 	size_t expected_count;
 	unsigned generation;   /* of fork(2) */
 	struct outcome *first; /* taken, not yet delivered, oldest first */
-	unsigned skip;         /* handlers until it is looked at */
-	bool asleep;           /* has said so, and has not found otherwise */
-	bool token_out;        /* somebody has found ASLEEP, and the post is on its way */
+	struct outcome *spare; /* memory */
+	unsigned spare_count;
+	bool may_look;    /* there is more than one processor */
+	talev_time_t gap; /* how long it used to take until there was one, when there was none */
+	talev_time_t idle_since; /* 0: it is not */
+	unsigned skip;           /* handlers until it is looked at */
+	bool asleep;             /* has said so, and has not found otherwise */
+	bool token_out;          /* somebody has found ASLEEP, and the post is on its way */
 };
 
 static struct outcome asleep_mark;
 static struct outcome closed_mark;
 #define ASLEEP (&asleep_mark)
 #define CLOSED (&closed_mark)
-
-/* So many handlers may run, at most, before the loop looks again. */
-#define MOST_SKIPPED 256
 
 static struct hub *hub_of(struct core_hook *hook)
 {
@@ -61,10 +84,40 @@ static struct hub *hub_of_post(struct core_post *post)
 
 static void hub_unref(struct hub *hub, size_t count)
 {
-	if (atomic_fetch_sub_explicit(&hub->refs, count, memory_order_acq_rel) == count) {
-		mailbox_unref(hub->mb);
-		free(hub);
+	struct outcome *spare;
+
+	if (atomic_fetch_sub_explicit(&hub->refs, count, memory_order_acq_rel) != count)
+		return;
+	while ((spare = hub->spare) != NULL) {
+		hub->spare = spare->next;
+		free(spare);
 	}
+	mailbox_unref(hub->mb);
+	free(hub);
+}
+
+struct outcome *hub_take_spare(struct hub *hub)
+{
+	struct outcome *spare = hub->spare;
+
+	if (spare != NULL) {
+		hub->spare = spare->next;
+		hub->spare_count--;
+	}
+	return spare;
+}
+
+void hub_keep_spare(struct outcome *outcome)
+{
+	struct hub *hub = outcome->hub;
+
+	if (hub == NULL || hub->spare_count + 1 > keep) {
+		free(outcome);
+		return;
+	}
+	outcome->next = hub->spare;
+	hub->spare = outcome;
+	hub->spare_count++;
 }
 
 static void unexpect(struct outcome *outcome)
@@ -142,8 +195,45 @@ static bool ready(struct core_hook *hook)
 		hub->skip--;
 		return false;
 	}
+	if (hub->first != NULL)
+		return true;
 	word = atomic_load_explicit(&hub->word, memory_order_relaxed);
 	return word != NULL && word != ASLEEP;
+}
+
+static struct outcome *look(struct hub *hub, struct outcome *word)
+{
+	talev_time_t now;
+
+	if (hub->expected_count == 0)
+		return word;
+	now = base_clock_now(TALEV_CLOCK_MONOTONIC);
+	if (hub->idle_since == 0)
+		hub->idle_since = now;
+	if (hub->gap >= LOOK / 2 || !hub->may_look)
+		return word;
+	while (word == NULL && now < hub->idle_since + LOOK) {
+		for (int i = 0; i < 32 && word == NULL; i++) {
+			work_pause();
+			word = atomic_load_explicit(&hub->word, memory_order_relaxed);
+		}
+		now = base_clock_now(TALEV_CLOCK_MONOTONIC);
+	}
+	return word;
+}
+
+/* The first one that was finished since then. */
+static void note_gap(struct hub *hub, const struct outcome *outcome)
+{
+	talev_time_t gap = outcome->at - hub->idle_since;
+
+	if (hub->idle_since == 0)
+		return;
+	hub->idle_since = 0;
+	if (outcome->at == 0)
+		return;
+	gap = gap < 0 ? 0 : gap > 4 * LOOK ? 4 * LOOK : gap;
+	hub->gap = (3 * hub->gap + gap) / 4;
 }
 
 static bool go_to_sleep(struct core_hook *hook)
@@ -152,6 +242,10 @@ static bool go_to_sleep(struct core_hook *hook)
 	struct outcome *word = atomic_load_explicit(&hub->word, memory_order_relaxed);
 
 	hub->skip = 0;
+	if (hub->first != NULL)
+		return false;
+	if (word == NULL && !hub->token_out)
+		word = look(hub, word);
 	if (word == NULL && !hub->token_out)
 		hub->asleep = atomic_compare_exchange_strong_explicit(
 			&hub->word, &word, ASLEEP, memory_order_acq_rel, memory_order_relaxed);
@@ -168,13 +262,16 @@ static bool run(struct talev_context *ev, struct core_hook *hook)
 
 	(void)ev;
 	atomic_fetch_add_explicit(&hub->refs, 1, memory_order_relaxed);
-	collect(hub, NULL);
-	while (hub->ev != NULL && (outcome = take(hub)) != NULL) {
+	if (hub->first == NULL)
+		collect(hub, NULL);
+	if (hub->first != NULL)
+		note_gap(hub, hub->first);
+	while (hub->ev != NULL && delivered < HERD && (outcome = take(hub)) != NULL) {
 		unexpect(outcome);
 		outcome->ops->deliver(outcome);
 		delivered++;
 	}
-	hub->skip = delivered < MOST_SKIPPED ? delivered : MOST_SKIPPED;
+	hub->skip = delivered;
 	open = hub->ev != NULL;
 	hub_unref(hub, 1);
 	return open;
@@ -248,12 +345,13 @@ static void close_hub(struct talev_context *ev, struct core_hook *hook)
 
 static struct hub *hub_create(struct talev_context *ev)
 {
-	struct hub *hub = calloc(1, sizeof(*hub));
+	struct hub *hub = aligned_alloc(THREAD_LINE, sizeof(*hub));
 
 	if (hub == NULL) {
 		errno = ENOMEM;
 		return NULL;
 	}
+	memset(hub, 0, sizeof(*hub));
 	hub->mb = mailbox_get(ev);
 	if (hub->mb == NULL) {
 		free(hub);
@@ -263,6 +361,7 @@ static struct hub *hub_create(struct talev_context *ev)
 	atomic_init(&hub->refs, 2);
 	hub->post.ops = &post_ops;
 	hub->ev = ev;
+	hub->may_look = base_cpus() > 1;
 	hub->generation = fork_generation();
 	LIST_INIT(&hub->expected);
 	hub->hook = (struct core_hook){
@@ -278,17 +377,19 @@ static struct hub *hub_create(struct talev_context *ev)
 	return hub;
 }
 
-int hub_expect(struct talev_context *ev, struct outcome *outcome)
+struct hub *hub_get(struct talev_context *ev)
 {
 	struct core_hook *hook = core_hook_find(ev, run);
-	struct hub *hub = hook != NULL ? hub_of(hook) : hub_create(ev);
 
-	if (hub == NULL)
-		return -1;
+	return hook != NULL ? hub_of(hook) : hub_create(ev);
+}
+
+void hub_expect(struct hub *hub, struct outcome *outcome)
+{
 	/* The loop may not have noticed yet that this is a child. */
 	lose_to_fork(hub);
 	outcome->hub = hub;
+	outcome->at = 0;
 	LIST_INSERT_HEAD(&hub->expected, outcome, link);
 	hub->expected_count++;
-	return 0;
 }

@@ -9,10 +9,21 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <bsd/sys/queue.h>
+#include <talev/time.h>
 #include "thread/thread.h"
 
 struct hub;
 struct outcome;
+
+/* Between two looks at what another processor will write. */
+static inline void work_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__) || defined(__arm__)
+	__asm__ volatile("yield");
+#endif
+}
 
 struct outcome_ops {
 	/* On the owner's thread, in its loop. */
@@ -30,10 +41,17 @@ struct outcome {
 	const struct outcome_ops *ops;
 	struct hub *hub;
 	LIST_ENTRY(outcome) link; /* in the hub: sent for, not yet back */
+	talev_time_t at;          /* it was finished; 0: that is not known */
 };
 
-/* The hub of ev will hear of it: outcome->hub is set. Owner. -1: as mailbox_get(). */
-int hub_expect(struct talev_context *ev, struct outcome *outcome);
+/* The hub of ev; it lasts as long as ev does. Owner. NULL: as mailbox_get(). */
+struct hub *hub_get(struct talev_context *ev);
+/* The hub will hear of it: outcome->hub is set. Owner. */
+void hub_expect(struct hub *hub, struct outcome *outcome);
+/* Memory of jobs for another one, so that it does not go to and fro between a cache of the
+ * allocator and what is behind that. take: NULL: there is none. Owner; of outcome->hub. */
+struct outcome *hub_take_spare(struct hub *hub);
+void hub_keep_spare(struct outcome *outcome);
 /* It will not be sent after all. Owner. */
 void hub_forget(struct outcome *outcome);
 /* It is finished, and not the caller's any more. Any thread, once. */

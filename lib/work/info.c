@@ -19,7 +19,7 @@ static void get(struct jobq *q, struct talev_jobq_info *info)
 		.min = q->min,
 		.max = q->max,
 		.floor = q->floor,
-		.max_backlog = q->max_backlog,
+		.max_backlog = atomic_load_explicit(&q->max_backlog, memory_order_relaxed),
 		.threads = q->threads,
 		.idle = q->idle_count,
 		.running = q->running,

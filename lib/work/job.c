@@ -11,15 +11,19 @@
 #include <stdlib.h>
 #include "base/clock.h"
 
-struct talev_job *job_create(talev_job_fn_t fn, void *data, const char *where)
+struct talev_job *job_create(
+	struct outcome *spare, talev_job_fn_t fn, void *data, const char *where)
 {
-	struct talev_job *job = malloc(sizeof(*job));
+	struct talev_job *job = (struct talev_job *)spare;
 
+	if (job == NULL)
+		job = malloc(sizeof(*job));
 	if (job == NULL) {
 		errno = ENOMEM;
 		return NULL;
 	}
 	job->req = NULL;
+	job->sent = NULL;
 	job->out.ops = &job_outcome_ops;
 	job->out.hub = NULL;
 	job->q = NULL;
@@ -43,25 +47,15 @@ struct talev_job *job_create(talev_job_fn_t fn, void *data, const char *where)
 
 static int insert(struct jobq *q, const char *class_name, struct talev_job *job)
 {
-	size_t queued = atomic_load_explicit(&q->queued, memory_order_relaxed);
+	size_t most = atomic_load_explicit(&q->max_backlog, memory_order_relaxed);
 
 	if (q->closed)
 		return ESHUTDOWN;
-	if (q->max_backlog > 0 && queued >= q->max_backlog) {
+	if (most > 0 && atomic_load_explicit(&q->queued, memory_order_relaxed) >= most) {
 		q->refused++;
 		return EAGAIN;
 	}
-	if (classes_add(&q->classes, class_name, job) != 0)
-		return ENOMEM;
-	jobq_ref(q);
-	job->q = q;
-	job->place = JOB_QUEUED;
-	job->segment = segment_open(q);
-	job->segment->jobs++;
-	q->jobs++;
-	q->sent++;
-	atomic_store_explicit(&q->queued, queued + 1, memory_order_relaxed);
-	return 0;
+	return admit(q, class_name, job) == 0 ? 0 : ENOMEM;
 }
 
 /* Out of those that wait. With the lock held. */
@@ -95,14 +89,32 @@ bool job_withdraw(struct talev_job *job)
 int job_push(struct jobq *q, const char *class_name, struct talev_job *job)
 {
 	unsigned starting = 0;
-	int error;
+	bool by_inbox = class_name == NULL &&
+			atomic_load_explicit(&q->max_backlog, memory_order_relaxed) == 0;
+	int error = 0;
 
 	job->since = base_clock_now(TALEV_CLOCK_MONOTONIC);
-	jobq_lock(q);
-	error = insert(q, class_name, job);
-	if (error == 0)
-		starting = workers_call(q);
-	jobq_unlock(q);
+	job->place = JOB_QUEUED;
+	job->q = q;
+	jobq_ref(q);
+	if (by_inbox) {
+		error = inbox_put(q, job);
+		if (error == 0 && !atomic_load_explicit(&q->short_handed, memory_order_seq_cst))
+			return 0;
+	}
+	if (error == 0) {
+		jobq_lock(q);
+		if (!by_inbox)
+			error = insert(q, class_name, job);
+		if (error == 0)
+			starting = workers_call(q);
+		jobq_unlock(q);
+	}
+	if (error != 0) {
+		job->q = NULL;
+		jobq_unref(q);
+		return error;
+	}
 	/* There may be nobody to do it: then it is given back, unless somebody came meanwhile. */
 	if (starting > 0 && workers_start(q, starting) != 0) {
 		error = errno;
@@ -210,20 +222,33 @@ static struct talev_job *finished_ones(struct talev_job *job)
 	return atomic_load_explicit(&job->added, memory_order_acquire);
 }
 
-void job_free(struct talev_job *job, bool with_data)
+static void let_go(struct talev_job *job, bool with_data, bool keep)
 {
 	struct talev_job *added = finished_ones(job);
 	struct talev_job *next;
 
 	for (; added != NULL; added = next) {
 		next = (struct talev_job *)added->out.next;
-		job_free(added, true);
+		let_go(added, true, false);
 	}
 	if (with_data)
 		talloc_free(job->data);
 	if (job->q != NULL)
 		jobq_unref(job->q);
-	free(job);
+	if (keep)
+		hub_keep_spare(&job->out);
+	else
+		free(job);
+}
+
+void job_free(struct talev_job *job, bool with_data)
+{
+	let_go(job, with_data, false);
+}
+
+void job_keep(struct talev_job *job)
+{
+	let_go(job, false, true);
 }
 
 void *job_take_data(struct talev_job *job)
@@ -261,7 +286,7 @@ int _talev_job_add(struct talev_job *job, struct talev_jobq *jobq, const char *c
 	}
 	if (!thread_may_cross(tree))
 		return -1;
-	added = job_create(fn, tree, where);
+	added = job_create(NULL, fn, tree, where);
 	if (added == NULL)
 		return -1;
 	parent = tree != NULL ? talloc_parent(tree) : NULL;

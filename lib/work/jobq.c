@@ -4,10 +4,10 @@
 #include "work/forks.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
+#include "base/base.h"
 
 #define MOST_JOBS    1024
 #define LONGEST_IDLE TALEV_SEC(1000000000)
@@ -57,14 +57,6 @@ void jobq_unref(struct jobq *q)
 	jobq_free(q);
 }
 
-static unsigned processors(void)
-{
-	cpu_set_t set;
-	int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 0;
-
-	return count > 0 ? (unsigned)count : 1;
-}
-
 static void clamp(struct jobq *q)
 {
 	q->concurrency = q->wish < q->min ? q->min : q->wish > q->max ? q->max : q->wish;
@@ -73,7 +65,7 @@ static void clamp(struct jobq *q)
 /* NULL: out of memory. */
 static struct jobq *jobq_new(const char *name)
 {
-	struct jobq *q = calloc(1, sizeof(*q));
+	struct jobq *q = aligned_alloc(THREAD_LINE, sizeof(*q));
 	struct segment *segment = calloc(1, sizeof(*segment));
 
 	if (q == NULL || segment == NULL) {
@@ -81,13 +73,18 @@ static struct jobq *jobq_new(const char *name)
 		free(segment);
 		return NULL;
 	}
+	memset(q, 0, sizeof(*q));
 	TAILQ_INIT(&q->active);
 	TAILQ_INIT(&q->segments);
 	TAILQ_INSERT_TAIL(&q->segments, segment, link);
 	LIST_INIT(&q->idle);
+	atomic_init(&q->inbox, NULL);
 	atomic_init(&q->refs, 1);
+	atomic_init(&q->short_handed, true);
+	atomic_init(&q->max_backlog, 0);
 	atomic_init(&q->queued, 0);
-	q->wish = processors();
+	q->wish = (unsigned)base_cpus();
+	q->may_spin = q->wish > 1;
 	q->max = MOST_JOBS;
 	q->idle_time = TALEV_SEC(5);
 	clamp(q);
@@ -190,6 +187,7 @@ void talev_jobq_close(struct talev_jobq *jobq)
 	forks_close(q);
 	jobq_lock(q);
 	q->closed = true;
+	inbox_close(q);
 	jobq_drop_all(q, ESHUTDOWN, &told);
 	TAILQ_FOREACH (job, &q->active, link)
 		atomic_store_explicit(&job->cancelled, true, memory_order_relaxed);
@@ -201,7 +199,12 @@ void talev_jobq_close(struct talev_jobq *jobq)
 /* A setting has changed: more may begin, or threads may end. */
 static void changed(struct jobq *q)
 {
-	unsigned starting = workers_call(q);
+	unsigned starting;
+
+	/* As the settings were, whoever sent may have seen no need to call anybody. */
+	if (jobq_count_hands(q))
+		(void)inbox_admit(q);
+	starting = workers_call(q);
 
 	workers_rouse(q);
 	jobq_unlock(q);
@@ -256,9 +259,7 @@ void talev_jobq_set_idle(struct talev_jobq *jobq, talev_time_t idle)
 
 void talev_jobq_set_max_backlog(struct talev_jobq *jobq, size_t max)
 {
-	jobq_lock(jobq->q);
-	jobq->q->max_backlog = max;
-	jobq_unlock(jobq->q);
+	atomic_store_explicit(&jobq->q->max_backlog, max, memory_order_relaxed);
 }
 
 void talev_jobq_set_lifo(struct talev_jobq *jobq, bool lifo)

@@ -2,10 +2,11 @@
 /*
  * A queue of jobs, inside the room.
  *
- * A queue has one lock. A job that has been sent is in one place: it waits in its class, or it is
- * among the active ones (its function runs, or jobs that it added are not done), or it has been
- * finished, and goes to whoever asked for it: the job that added it, or the hub of a loop. The lock
- * decides who gets a job: the worker that takes it, or the owner who withdraws it.
+ * A queue has one lock. A job that has been sent is in one place: it waits in the inbox, which
+ * needs no lock, or in its class, or it is among the active ones (its function runs, or jobs that
+ * it added are not done), or it has been finished, and goes to whoever asked for it: the job that
+ * added it, or the hub of a loop. The lock decides who gets a job: the worker that takes it, or the
+ * owner who withdraws it. Whoever takes the lock with jobq_lock() finds the inbox empty.
  *
  * Nothing is done with a queue's lock held that could wait, call the user, or take another lock.
  */
@@ -13,6 +14,7 @@
 #define WORK_JOBQ_H
 
 #include <pthread.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,12 +38,14 @@ enum job_place {
 };
 
 struct talev_job {
-	struct outcome out; /* its next also links what is to be told, and what a job has added */
+	/* Its next also links the inbox, what is to be told, and what a job has added. */
+	struct outcome out;
 	TAILQ_ENTRY(talev_job) link; /* in its class, or among the active ones */
 	struct jobq *q;
 	struct job_class *class;
 	struct segment *segment;
 	struct talev_req *req;           /* owner's; NULL: nobody waits for it */
+	struct sent *sent;               /* the state of req */
 	struct talev_job *parent;        /* it was added by that one */
 	struct talev_job *_Atomic added; /* finished ones that this one has added */
 	talev_job_fn_t fn;
@@ -105,7 +109,13 @@ struct segment {
 };
 
 struct jobq {
-	pthread_mutex_t lock;
+	/* What each sender writes is on a line of its own. */
+	alignas(THREAD_LINE) struct outcome *_Atomic inbox;
+	atomic_size_t refs; /* handles, threads, and jobs until they are freed */
+	/* What each sender reads. */
+	alignas(THREAD_LINE) atomic_bool short_handed; /* see inbox.c */
+	atomic_size_t max_backlog;
+	alignas(THREAD_LINE) pthread_mutex_t lock;
 	struct classes classes;
 	struct job_list active;
 	TAILQ_HEAD(segment_list, segment) segments;
@@ -114,26 +124,28 @@ struct jobq {
 	bool open; /* found by its name: the lock of forks.c */
 	char *name;
 	char thread_name[16];
-	atomic_size_t refs; /* handles, threads, and jobs until they are freed */
 	/* Settings. */
 	unsigned wish;        /* concurrency as it was set */
 	unsigned concurrency; /* and as the limits have it */
 	unsigned min;
 	unsigned max;
 	unsigned floor;
-	size_t max_backlog;
 	talev_time_t idle_time;
 	bool lifo;
 	bool closed;
 	/* What is going on. */
-	atomic_size_t queued; /* written with the lock held */
+	atomic_size_t queued; /* in classes; written with the lock held */
 	size_t jobs;          /* in the queue, running or waiting */
 	unsigned threads;
 	unsigned running;
 	unsigned idle_count;
 	unsigned coming; /* threads that have been started or woken, or spin: they will look */
+	bool may_spin;   /* there is more than one processor */
 	bool spinning;
-	talev_time_t gap; /* how long a thread used to wait for the next job, when it did */
+	bool gathered; /* before the inbox was looked into */
+	unsigned gather_misses;
+	unsigned gather_rest; /* so many times it is not tried */
+	talev_time_t gap;     /* how long a thread used to wait for the next job, when it did */
 	size_t returned;
 	uint64_t sent;
 	uint64_t done;
@@ -144,13 +156,39 @@ struct jobq {
 	struct talev_histogram ran;
 };
 
+/* inbox.c. put: without the lock; ESHUTDOWN: it is closed, and the job still the caller's. The
+ * others: with it. admit: how many have come from there into their class. */
+int inbox_put(struct jobq *q, struct talev_job *job);
+unsigned inbox_admit(struct jobq *q);
+void inbox_close(struct jobq *q);
+/* The job waits in its class, and is counted. -1: ENOMEM. */
+int admit(struct jobq *q, const char *class_name, struct talev_job *job);
+
+static inline bool inbox_any(struct jobq *q)
+{
+	return atomic_load_explicit(&q->inbox, memory_order_seq_cst) != NULL;
+}
+
+/* With the lock held: is there room for a thread that nobody has called yet? Then whoever sends has
+ * to see to it. Whoever answers yes must look into the inbox afterwards. */
+static inline bool jobq_count_hands(struct jobq *q)
+{
+	bool lacking = !q->spinning && q->running + q->coming < q->concurrency;
+
+	if (lacking != atomic_load_explicit(&q->short_handed, memory_order_relaxed))
+		atomic_store_explicit(&q->short_handed, lacking, memory_order_seq_cst);
+	return lacking;
+}
+
 static inline void jobq_lock(struct jobq *q)
 {
 	pthread_mutex_lock(&q->lock);
+	(void)inbox_admit(q);
 }
 
 static inline void jobq_unlock(struct jobq *q)
 {
+	(void)jobq_count_hands(q);
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -176,8 +214,9 @@ struct talev_job *classes_any(const struct classes *classes);
 /* In a child of fork(2): all jobs that wait are moved to orphans. */
 void classes_orphan(struct classes *classes, struct job_list *orphans);
 
-/* worker.c. With the lock held: wakes threads for what waits, and returns how many more have to be
- * started; start does it, without the lock. -1 with errno: not one could be, and there is none. */
+/* worker.c. With the lock held, and the inbox empty: wakes threads for what waits, and returns how
+ * many more have to be started; start does it, without the lock. -1 with errno: not one could be,
+ * and there is none. */
 unsigned workers_call(struct jobq *q);
 int workers_start(struct jobq *q, unsigned count);
 /* With the lock held: they look again whether they may stay. */

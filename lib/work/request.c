@@ -57,7 +57,7 @@ static bool take_back(struct sent *sent)
 	return true;
 }
 
-/* It has ended in whatever way, or goes. */
+/* It has ended otherwise than by its job, or goes. */
 static void clean_up(struct talev_req *req, enum talev_req_state state)
 {
 	struct sent *sent = sent_of(req);
@@ -71,7 +71,7 @@ static void clean_up(struct talev_req *req, enum talev_req_state state)
 	if (sent->held != NULL && talev_req_context(req) != NULL)
 		core_release(sent->held);
 	sent->held = NULL;
-	if (state == TALEV_REQ_RECEIVED && sent->data != NULL)
+	if (state == TALEV_REQ_RECEIVED)
 		TALLOC_FREE(sent->data);
 }
 
@@ -90,11 +90,27 @@ static bool cancel(struct talev_req *req)
 	return true;
 }
 
-static void end(struct talev_req *req, uint64_t error, const char *where)
+static void clean_up_data(struct talev_req *req, enum talev_req_state state)
 {
+	struct sent *sent = sent_of(req);
+
+	if (state == TALEV_REQ_RECEIVED)
+		TALLOC_FREE(sent->data);
+}
+
+/* With what it was sent with. If nobody takes that it is all that is to be cleaned up. */
+static void end(struct talev_req *req, struct sent *sent, void *data, int error, const char *where)
+{
+	sent->job = NULL;
+	sent->data = data;
+	core_release(sent->held);
+	sent->held = NULL;
+	talev_req_set_cleanup_fn(req, NULL);
 	talev_req_defer_callback(req);
-	if (!_talev_req_error(req, error, where))
+	if (!_talev_req_error(req, (uint64_t)error, where))
 		_talev_req_done(req, where);
+	if (data != NULL)
+		talev_req_set_cleanup_fn(req, clean_up_data);
 }
 
 static void deliver(struct outcome *outcome)
@@ -102,19 +118,15 @@ static void deliver(struct outcome *outcome)
 	struct talev_job *job = (struct talev_job *)outcome;
 	void *data = job_take_data(job);
 	struct talev_req *req = job->req;
+	struct sent *sent = job->sent;
 	const char *where = job_location(job);
 	int error = job->error;
-	struct sent *sent;
 
-	job_free(job, false);
-	if (req == NULL) {
+	job_keep(job);
+	if (req != NULL)
+		end(req, sent, data, error, where);
+	else
 		talloc_free(data);
-		return;
-	}
-	sent = sent_of(req);
-	sent->job = NULL;
-	sent->data = data;
-	end(req, (uint64_t)error, where);
 }
 
 static void lost(struct outcome *outcome)
@@ -128,10 +140,8 @@ static void forked(struct outcome *outcome)
 	struct talev_req *req = job->req;
 
 	orphan(job);
-	if (req == NULL)
-		return;
-	sent_of(req)->job = NULL;
-	end(req, ESHUTDOWN, job_location(job));
+	if (req != NULL)
+		end(req, job->sent, NULL, ESHUTDOWN, job_location(job));
 }
 
 const struct outcome_ops job_outcome_ops = {.deliver = deliver, .lost = lost, .forked = forked};
@@ -142,15 +152,13 @@ static void push(struct talev_req *req, struct sent *sent, struct jobq *q, const
 	struct talev_job *job = sent->job;
 	int error;
 
-	if (job->data != NULL)
+	if (job->data != NULL && talloc_parent(job->data) != NULL)
 		talloc_steal(NULL, job->data);
 	error = job_push(q, class_name, job);
 	if (error == 0)
 		return;
-	sent->job = NULL;
-	sent->data = job->data;
 	hub_forget(&job->out);
-	end(req, (uint64_t)error, job_location(job));
+	end(req, sent, job->data, error, job_location(job));
 	job_free(job, false);
 }
 
@@ -161,8 +169,9 @@ struct talev_req *_talev_job_send(TALLOC_CTX *mem_ctx, struct talev_context *ev,
 	void **data = data_ptr;
 	void *tree = data != NULL ? *data : NULL;
 	struct talev_req *req;
-	struct talev_job *job;
+	struct talev_job *job = NULL;
 	struct sent *sent;
+	struct hub *hub;
 
 	if (jobq == NULL || fn == NULL) {
 		errno = EINVAL;
@@ -173,16 +182,19 @@ struct talev_req *_talev_job_send(TALLOC_CTX *mem_ctx, struct talev_context *ev,
 	req = _talev_req_create(ev, mem_ctx, &sent, sizeof(*sent), where);
 	if (req == NULL)
 		return NULL;
-	job = job_create(fn, tree, where);
-	if (job == NULL || hub_expect(ev, &job->out) != 0) {
+	hub = hub_get(ev);
+	if (hub != NULL)
+		job = job_create(hub_take_spare(hub), fn, tree, where);
+	if (job == NULL) {
 		int error = errno;
 
-		free(job);
 		talloc_free(req);
 		errno = error;
 		return NULL;
 	}
+	hub_expect(hub, &job->out);
 	job->req = req;
+	job->sent = sent;
 	sent->job = job;
 	sent->held = ev;
 	core_hold(ev);
@@ -213,6 +225,7 @@ int talev_job_recv(struct talev_req *req, TALLOC_CTX *mem_ctx, void *data_ptr)
 	if (data != NULL && sent->data != NULL) {
 		*data = talloc_steal(mem_ctx, sent->data);
 		sent->data = NULL;
+		talev_req_set_cleanup_fn(req, NULL);
 	}
 	return talev_req_simple_recv(req);
 }

@@ -5,13 +5,13 @@
  * those that are not needed have their sleep out, and end.
  *
  * Whoever sends a job calls somebody only if more jobs could run than threads are coming to look
- * for one. Who is coming looks with the lock held, so nobody is missed.
+ * for one. Who is coming looks with the lock held, and into the inbox, so nobody is missed; and who
+ * finds more there than it can do calls others.
  */
 #include "work/jobq.h"
 #include "work/forks.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -21,8 +21,7 @@
 
 /* As long as it takes to put a thread to sleep and wake it, more or less. */
 #define SPIN TALEV_USEC(50)
-/* So many jobs are let come together, for so long, when they used to come faster than that. */
-#define GATHER      32
+/* Jobs are let come together for so long when they used to come faster than that. */
 #define GATHER_TIME TALEV_USEC(2)
 
 struct worker {
@@ -87,12 +86,17 @@ void workers_rouse(struct jobq *q)
 		pthread_cond_signal(&worker->called);
 }
 
-/* The next job that is to run; those whose time has passed are told instead. */
+/* The next job that is to run; those whose time has passed are told instead. The inbox is left
+ * alone while there is enough to do: or senders and this thread would take it from each other for
+ * each job. */
 static struct talev_job *take(
-	struct jobq *q, struct worker *self, talev_time_t at, struct told *told)
+	struct jobq *q, struct worker *self, talev_time_t at, struct told *told, unsigned *starting)
 {
 	struct talev_job *job;
 	int why;
+
+	if (q->running < q->concurrency && (q->lifo || q->classes.unnamed->queued == 0))
+		(void)inbox_admit(q);
 
 	while (q->running < q->concurrency && (job = classes_take(&q->classes, q->lifo)) != NULL) {
 		atomic_store_explicit(&q->queued,
@@ -113,6 +117,8 @@ static struct talev_job *take(
 		job->tid = self->tid;
 		TAILQ_INSERT_TAIL(&q->active, job, link);
 		q->running++;
+		if (q->running + q->coming < q->concurrency)
+			*starting = workers_call(q);
 		return job;
 	}
 	return NULL;
@@ -125,59 +131,60 @@ static void returned(
 	q->running--;
 	q->returned++;
 	q->done++;
+	job->out.at = at;
 	job->error = error;
 	job->place = JOB_RETURNED;
 	job_part_done(job, told);
 }
 
-static void pause_a_little(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__) || defined(__arm__)
-	__asm__ volatile("yield");
-#endif
-}
-
-/* Looks for jobs without the lock: until so many wait, or that time. */
-static bool look(struct jobq *q, size_t count, talev_time_t until)
+/* Looks for jobs without the lock, until that time. */
+static bool look(struct jobq *q, talev_time_t until)
 {
 	do {
 		for (int i = 0; i < 16; i++) {
-			if (atomic_load_explicit(&q->queued, memory_order_relaxed) >= count)
+			if (inbox_any(q) ||
+				atomic_load_explicit(&q->queued, memory_order_relaxed) > 0)
 				return true;
-			pause_a_little();
+			work_pause();
 		}
 	} while (now() < until);
 	return false;
 }
 
-static bool several_processors(void)
+/* When jobs come one close upon the other, some are let come together: or each would cost both
+ * sides what it costs to meet. */
+static void gather_a_while(void)
 {
-	static atomic_int several; /* 0: not known yet */
-	int known = atomic_load_explicit(&several, memory_order_relaxed);
-	cpu_set_t set;
+	talev_time_t until = now() + GATHER_TIME;
 
-	if (known == 0) {
-		known = sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 1 ? 1
-											    : -1;
-		atomic_store_explicit(&several, known, memory_order_relaxed);
-	}
-	return known > 0;
+	while (now() < until)
+		for (int i = 0; i < 16; i++)
+			work_pause();
+}
+
+static bool may_gather(struct jobq *q)
+{
+	if (q->gap >= GATHER_TIME)
+		return false;
+	if (q->gather_rest == 0)
+		return true;
+	q->gather_rest--;
+	return false;
 }
 
 static void spin(struct jobq *q, const struct worker *self)
 {
-	bool crowded = q->gap < GATHER_TIME;
+	bool crowded = may_gather(q);
 
 	q->spinning = true;
 	q->coming++;
 	jobq_unlock(q);
-	/* When they come one close upon the other, some are let come together: or each would cost
-	 * both sides what it costs to meet. */
-	if (look(q, 1, self->idle_since + SPIN) && crowded)
-		(void)look(q, GATHER, now() + GATHER_TIME);
-	jobq_lock(q);
+	crowded = look(q, self->idle_since + SPIN) && crowded;
+	if (crowded)
+		gather_a_while();
+	pthread_mutex_lock(&q->lock);
+	q->gathered = crowded;
+	(void)inbox_admit(q);
 	q->coming--;
 	q->spinning = false;
 }
@@ -188,6 +195,8 @@ static bool sleep_until_called(struct jobq *q, struct worker *self)
 	struct timespec until;
 	int rc = 0;
 
+	if (jobq_count_hands(q) && inbox_any(q) && inbox_admit(q) > 0)
+		return true;
 	LIST_INSERT_HEAD(&q->idle, self, link);
 	q->idle_count++;
 	self->is_called = false;
@@ -202,6 +211,7 @@ static bool sleep_until_called(struct jobq *q, struct worker *self)
 	}
 	if (self->is_called) {
 		q->coming--;
+		(void)inbox_admit(q);
 		return true;
 	}
 	LIST_REMOVE(self, link);
@@ -233,8 +243,7 @@ static bool idle(struct jobq *q, struct worker *self, talev_time_t since)
 	if (q->closed)
 		return false;
 	self->idle_since = since;
-	if (q->gap < SPIN / 2 && !q->spinning && q->running < q->concurrency &&
-		several_processors())
+	if (q->gap < SPIN / 2 && !q->spinning && q->running < q->concurrency && q->may_spin)
 		spin(q, self);
 	if (startable(q) == 0)
 		goes_on = sleep_until_called(q, self);
@@ -257,17 +266,25 @@ static void run(struct jobq *q, struct worker *self, struct talev_job *job)
 	_exit(1);
 }
 
+static void start_more(struct jobq *q, unsigned *count)
+{
+	/* If none can be started, the next job will see to it. */
+	(void)workers_start(q, *count);
+	*count = 0;
+}
+
 static void work(struct jobq *q, struct worker *self)
 {
 	struct talev_job *job;
 	talev_time_t at = now();
+	unsigned starting = 0;
 	struct told told;
 
 	told_init(&told);
-	jobq_lock(q);
+	pthread_mutex_lock(&q->lock);
 	q->coming--;
 	for (;;) {
-		job = take(q, self, at, &told);
+		job = take(q, self, at, &told, &starting);
 		if (job == NULL && told.first == NULL) {
 			if (!idle(q, self, at))
 				break;
@@ -276,10 +293,12 @@ static void work(struct jobq *q, struct worker *self)
 		}
 		jobq_unlock(q);
 		told_tell(&told);
+		if (starting > 0)
+			start_more(q, &starting);
 		if (job != NULL)
 			run(q, self, job);
 		at = now();
-		jobq_lock(q);
+		pthread_mutex_lock(&q->lock);
 		if (job != NULL)
 			returned(q, job, job->error, at, &told);
 	}

@@ -100,6 +100,23 @@ static inline void *take(size_t size)
 	return p;
 }
 
+static inline int by_value(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a;
+	int64_t y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Sorts them. */
+static inline void tell_quantiles(int64_t *times, uint64_t n)
+{
+	qsort(times, n, sizeof(*times), by_value);
+	tell("p50", (double)times[n / 2]);
+	tell("p99", (double)times[n - 1 - n / 100]);
+	tell("p999", (double)times[n - 1 - n / 1000]);
+}
+
 /* ---- P1 to P4: bytes that are passed on through pipes */
 
 static int (*pipes)[2];

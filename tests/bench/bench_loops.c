@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * P11 and P12 with loop managers: calls from other threads to one loop. And `start LOOPS ROUNDS`:
- * microseconds for making, running and ending so many loops.
+ * P11 and P12 with loop managers: calls from other threads to one loop. And what a loop manager
+ * costs: the making, running and ending of loops, and what it adds to each handler of one (the
+ * quiescent state, and its hearts if the variant is "heart").
  */
 #include <talloc.h>
 #include <talev.h>
@@ -80,7 +81,7 @@ static void receive(void *(*send)(void *sender))
 
 static void messages_row(void)
 {
-	receive(send_calls);
+	receive(arg[2] > 0 ? send_loads : send_calls);
 }
 
 static void loads_row(void)
@@ -110,10 +111,149 @@ static void start_row(void)
 	tell("count", (double)arg[1]);
 }
 
+/* One of a kind of event after the other, arg[0] of them: in a context of its own, in one that
+ * other threads reach as they reach a loop, and in that of a loop. That by turns, since what is
+ * looked for are differences of some nanoseconds. */
+#define TURNS 7
+
+struct course {
+	void (*start)(struct course *course, struct talev_context *ev);
+	struct talev_immediate *im;
+	int fd;
+	uint64_t left;
+	int64_t began;
+	int64_t took;
+	struct talev_loop *loop; /* NULL: a context of its own */
+	struct talev_context *ev;
+};
+
+static bool course_goes_on(struct course *course)
+{
+	if (--course->left > 0)
+		return true;
+	course->took = clock_ns(CLOCK_THREAD_CPUTIME_ID) - course->began;
+	if (course->loop != NULL)
+		talev_loops_shutdown(talev_loop_loops(course->loop));
+	else
+		talev_loop_break(course->ev);
+	return false;
+}
+
+static void on_immediate(struct talev_context *ev, struct talev_immediate *im, void *p)
+{
+	if (course_goes_on(p))
+		talev_schedule_immediate(im, ev, on_immediate, p);
+}
+
+static void start_immediates(struct course *course, struct talev_context *ev)
+{
+	course->im = talev_create_immediate(NULL);
+	need(course->im != NULL);
+	talev_schedule_immediate(course->im, ev, on_immediate, course);
+}
+
+/* It stays readable. */
+static void on_fd(struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *p)
+{
+	(void)ev, (void)flags;
+	if (!course_goes_on(p))
+		talloc_free(fde);
+}
+
+static void start_fds(struct course *course, struct talev_context *ev)
+{
+	need(talev_add_fd(ev, ev, course->fd, TALEV_FD_READ, on_fd, course) != NULL);
+}
+
+static void set_off(struct course *course, struct talev_context *ev)
+{
+	course->ev = ev;
+	course->left = arg[0];
+	course->began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	course->start(course, ev);
+}
+
+static void set_off_in_loop(struct talev_loop *loop, void *p)
+{
+	struct course *course = p;
+
+	course->loop = loop;
+	set_off(course, talev_loop_context(loop));
+}
+
+static int64_t alone(struct course *course, bool door)
+{
+	struct talev_context *ev = talev_context_init(NULL);
+
+	need(ev != NULL);
+	need(!door || talev_thread_proxy_create(ev, ev) != NULL);
+	course->loop = NULL;
+	set_off(course, ev);
+	need(talev_loop_wait(ev) == 0);
+	talloc_free(ev);
+	return course->took;
+}
+
+/* Limits that are never reached. */
+static void give_hearts(void)
+{
+#if __has_include(<talev/watchdog.h>)
+	struct talev_watchdog *wd = talev_watchdog_create(loops);
+
+	need(wd != NULL);
+	need(talev_watchdog_add_loops(wd, loops, TALEV_SEC(1000), TALEV_SEC(2000)) == 0);
+#else
+	exit(NOT_THERE);
+#endif
+}
+
+static int64_t managed(struct course *course)
+{
+	loops = talev_loops_create(NULL, "bench", 1);
+	need(loops != NULL);
+	if (strcmp(variant, "heart") == 0)
+		give_hearts();
+	need(talev_loop_setup(talev_loops_main(loops), set_off_in_loop, course) == 0);
+	need(talev_loops_run(loops) == 0);
+	talloc_free(loops);
+	return course->took;
+}
+
+static void compare(void (*start)(struct course *course, struct talev_context *ev))
+{
+	struct course course = {.start = start, .fd = eventfd(1, EFD_NONBLOCK)};
+	int64_t best[3] = {INT64_MAX, INT64_MAX, INT64_MAX};
+
+	need(course.fd >= 0);
+	for (int i = 0; i < 3 * TURNS; i++) {
+		int way = i % 3;
+		int64_t took = way == 2 ? managed(&course) : alone(&course, way == 1);
+
+		best[way] = took < best[way] ? took : best[way];
+	}
+	tell("plain", (double)best[0] / (double)arg[0]);
+	tell("door", (double)best[1] / (double)arg[0]);
+	tell("loop", (double)best[2] / (double)arg[0]);
+	tell("ns", (double)(best[2] - best[1]) / (double)arg[0]);
+	tell("count", (double)arg[0]);
+}
+
+static void compare_immediates_row(void)
+{
+	compare(start_immediates);
+}
+
+static void compare_fds_row(void)
+{
+	compare(start_fds);
+}
+
 static const struct row rows[] = {
 	{"messages", messages_row},
 	{"loads", loads_row},
 	{"start", start_row},
+	{"compare_immediates", compare_immediates_row},
+	{"compare_fds", compare_fds_row},
 	{NULL, NULL},
 };
 

@@ -5,7 +5,9 @@
  */
 #include <iv.h>
 #include <iv_event.h>
+#include <iv_work.h>
 #include "bench/echo.h"
+#include "bench/jobs.h"
 
 static struct iv_fd *watchers;
 static struct iv_timer *timers, **made;
@@ -389,6 +391,55 @@ static void pingpong_row(void)
 	end_hops(thread);
 }
 
+struct iv_job {
+	struct iv_work_item item;
+	struct work work;
+};
+
+static struct iv_work_pool pool;
+
+static void send_job(struct iv_job *job)
+{
+	describe_job(&job->work);
+	iv_work_pool_submit_work(&pool, &job->item);
+}
+
+static void on_other_thread(void *p)
+{
+	do_job(&((struct iv_job *)p)->work);
+}
+
+static void on_job_back(void *p)
+{
+	struct iv_job *job = p;
+
+	if (job_is_back(&job->work))
+		send_job(job);
+	else if (all_jobs_back())
+		iv_work_pool_put(&pool);
+}
+
+static void jobs_row(void)
+{
+	uint64_t n = first_jobs();
+	struct iv_job *jobs = calloc(n, sizeof(*jobs));
+
+	need(jobs != NULL);
+	start();
+	IV_WORK_POOL_INIT(&pool);
+	pool.max_threads = (int)job_threads();
+	need(iv_work_pool_create(&pool) == 0);
+	for (uint64_t i = 0; i < n; i++) {
+		IV_WORK_ITEM_INIT(&jobs[i].item);
+		jobs[i].item.cookie = &jobs[i];
+		jobs[i].item.work = on_other_thread;
+		jobs[i].item.completion = on_job_back;
+		send_job(&jobs[i]);
+	}
+	run();
+	end_jobs();
+}
+
 static const struct row rows[] = {
 	{"pipes", pipes_row},
 	{"pipes_timer", pipes_timer_row},
@@ -404,6 +455,7 @@ static const struct row rows[] = {
 	{"bytes", bytes_row},
 	{"messages", messages_row},
 	{"pingpong", pingpong_row},
+	{"jobs", jobs_row},
 	{NULL, NULL},
 };
 

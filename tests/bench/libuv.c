@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <uv.h>
 #include "bench/echo.h"
+#include "bench/jobs.h"
 
 static uv_loop_t *loop;
 static uv_poll_t *watchers;
@@ -397,6 +398,96 @@ static void pingpong_row(void)
 	end_hops(thread);
 }
 
+struct uv_job {
+	uv_work_t req;
+	struct work work;
+};
+
+static void send_job(struct uv_job *job);
+
+static void on_other_thread(uv_work_t *req)
+{
+	do_job(&((struct uv_job *)req)->work);
+}
+
+static void on_job_back(uv_work_t *req, int status)
+{
+	struct uv_job *job = (struct uv_job *)req;
+
+	need(status == 0);
+	if (job_is_back(&job->work))
+		send_job(job);
+}
+
+static void send_job(struct uv_job *job)
+{
+	describe_job(&job->work);
+	need(uv_queue_work(loop, &job->req, on_other_thread, on_job_back) == 0);
+}
+
+/* Its pool is one for the process, of four threads unless the environment says otherwise. */
+static void jobs_row(void)
+{
+	uint64_t n = first_jobs();
+	struct uv_job *jobs = calloc(n, sizeof(*jobs));
+
+	need(jobs != NULL);
+	if (strcmp(variant, "poll") != 0)
+		setenv("UV_THREADPOOL_SIZE", job_threads() == 2 ? "2" : "1", 1);
+	start();
+	for (uint64_t i = 0; i < n; i++)
+		send_job(&jobs[i]);
+	run();
+	end_jobs();
+}
+
+/* Threads with a loop each; they end when they are told to, all having begun. */
+struct uv_member {
+	uv_thread_t thread;
+	uv_loop_t loop;
+	uv_async_t stop;
+};
+
+static uv_barrier_t all_begun;
+
+static void on_stop(uv_async_t *async)
+{
+	uv_close((uv_handle_t *)async, NULL);
+}
+
+static void member(void *p)
+{
+	struct uv_member *one = p;
+
+	need(uv_loop_init(&one->loop) == 0 && uv_async_init(&one->loop, &one->stop, on_stop) == 0);
+	uv_barrier_wait(&all_begun);
+	uv_run(&one->loop, UV_RUN_DEFAULT);
+	need(uv_loop_close(&one->loop) == 0);
+}
+
+static void start_row(void)
+{
+	unsigned n = (unsigned)arg[0];
+	struct uv_member *members = calloc(n, sizeof(*members));
+
+	need(members != NULL);
+	begin();
+	for (uint64_t round = 0; round < arg[1]; round++) {
+		uv_barrier_init(&all_begun, n + 1);
+		for (unsigned i = 0; i < n; i++)
+			need(uv_thread_create(&members[i].thread, member, &members[i]) == 0);
+		if (uv_barrier_wait(&all_begun) > 0)
+			uv_barrier_destroy(&all_begun);
+		for (unsigned i = 0; i < n; i++)
+			uv_async_send(&members[i].stop);
+		for (unsigned i = 0; i < n; i++)
+			uv_thread_join(&members[i].thread);
+	}
+	end();
+	tell("us", (double)section.wall / (double)arg[1] / 1000);
+	tell("count", (double)arg[1]);
+}
+
 static const struct row rows[] = {
 	{"pipes", pipes_row},
 	{"pipes_timer", pipes_timer_row},
@@ -412,6 +503,8 @@ static const struct row rows[] = {
 	{"bytes", bytes_row},
 	{"messages", messages_row},
 	{"pingpong", pingpong_row},
+	{"jobs", jobs_row},
+	{"start", start_row},
 	{NULL, NULL},
 };
 

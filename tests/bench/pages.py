@@ -21,11 +21,11 @@ def verdict(row):
 
 
 def mdoc(rows, number):
-	text = ['.Bd -literal', '%-5s %7s %7s %8s %7s %7s %7s %7s  goal' % ('', *COLUMNS)]
+	layout = '%-5s' + ''.join(' %%%ds' % max(7, len(c)) for c in COLUMNS) + '  %s'
+	text = ['.Bd -literal', layout % ('', *COLUMNS, 'goal')]
 	for row in rows:
 		values = [number(row['values'].get(c)) for c in COLUMNS]
-		text.append(('%-5s %7s %7s %8s %7s %7s %7s %7s  %s' % (row['id'], *values,
-			verdict(row))).rstrip())
+		text.append((layout % (row['id'], *values, verdict(row))).rstrip())
 	return '\n'.join(text + ['.Ed'])
 
 

@@ -8,9 +8,10 @@ import subprocess
 from rows import COLUMNS, CURVES, ROWS
 
 COLOURS = {'talev': '#c0392b', 'tevent': '#7f8c8d', 'libevent': '#2980b9', 'libev': '#27ae60',
-	'libuv': '#8e44ad', 'ivykis': '#d68910', 'floor': '#bdc3c7'}
+	'libuv': '#8e44ad', 'ivykis': '#d68910', 'glib': '#16a085', 'floor': '#bdc3c7'}
 GROUPS = {'descriptors': 'Descriptors', 'timers': 'Timers, immediates, interest',
-	'echo': 'Echo, 500 connections', 'threads': 'Between threads', 'requests': 'Requests',
+	'echo': 'Echo, 500 connections', 'threads': 'Between threads', 'ways': 'A message on its way',
+	'jobs': 'Jobs for other threads', 'loops': 'Loop managers', 'requests': 'Requests',
 	'memory': 'Bytes', 'drop-in': 'The drop-in libtevent.so.0 and the libtevent of the system'}
 # What stands for all in the README.
 OVERVIEW = ['P2', 'P2e', 'P5b', 'P6', 'P7b', 'P8', 'P9', 'P10', 'P11', 'P13', 'P17', 'P17e']
@@ -19,7 +20,11 @@ SHORT = {'P1': '100 pipes', 'P1e': 'edge', 'P2': '1,000 pipes', 'P2e': 'edge', '
 	'P5a': '10k timers', 'P5b': '100k timers', 'P5c': '1M timers', 'P5d': '100k embedded',
 	'P5e': '1M embedded', 'P6': 'due', 'P6r': 'due, random', 'P7a': 're-arm, 1k',
 	'P7b': 're-arm, 100k', 'P8': 'immediate', 'P9': 'toggle', 'P10': 'watchers',
-	'P11': 'messages', 'P12': 'with data', 'P13': 'ping-pong', 'P15a': 'create to free',
+	'P11': 'messages', 'P11a': 'one: median', 'P11b': 'p99', 'P11d': 'p99.9',
+	'P11f': 'two: median', 'P11g': 'p99', 'P11h': 'p99.9', 'P11i': 'eight: median',
+	'P11j': 'p99', 'P11k': 'p99.9', 'P12': 'with data', 'P13': 'ping-pong',
+	'P14a': '1,000', 'P14b': 'one', 'P14m': 'median', 'P14t': 'p99', 'L64': 'start, stop',
+	'Qi': 'immediate', 'Qf': 'descriptor', 'P15a': 'create to free',
 	'P15b': 'and post', 'P15c': 'request', 'P16f': 'descriptor', 'P16t': 'timer', 'P17': 'unix',
 	'P17e': 'unix, edge', 'P18': 'TCP', 'P18e': 'TCP, edge', 'P20a': 'smbtorture',
 	'P20b': 'and poll', 'P20c': 'pipes', 'P20d': 'pipes, poll', 'P20e': '10k timers',

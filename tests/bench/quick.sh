@@ -6,7 +6,7 @@
 set -eu
 
 here=$(dirname "$0")
-if ! pkg-config --exists tevent libevent_core libevent_pthreads libuv ivykis ||
+if ! pkg-config --exists tevent libevent_core libevent_pthreads libuv ivykis glib-2.0 ||
 	[ ! -e /usr/include/ev.h ]; then
 	echo "the peers are not installed: buildtools/bootstrap bench"
 	exit 77

@@ -6,18 +6,23 @@ of which the best counts. A goal compares the median of talev with a number, a c
 best of the peers.
 """
 
-PEERS = ['tevent', 'libevent', 'libev', 'libuv', 'ivykis']
+import os
+
+HEADERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../include/talev')
+PEERS = ['tevent', 'libevent', 'libev', 'libuv', 'ivykis', 'glib']
 COLUMNS = ['talev'] + PEERS + ['floor']
 
 # program: packages of pkg-config, or the linker's flags where there is no .pc file
 PROGRAMS = {
 	'talev': ['talloc'],
 	'bench_loops': ['talloc'],
+	'jobs': ['talloc'],
 	'tevent': ['tevent', 'talloc'],
 	'libevent': ['libevent_core', 'libevent_pthreads'],
 	'libev': '-lev',
 	'libuv': ['libuv'],
 	'ivykis': ['ivykis'],
+	'glib': ['glib-2.0'],
 	'raw': [],
 	'raw_timers': [],
 	'raw_uring': ['liburing'],
@@ -51,11 +56,12 @@ class Row:
 	"""args: of the program; quick: the same for a pass that only looks whether all works. value: the
 	name of the figure that counts; also: others that are told in the JSON. pair: two threads or
 	processes at work, which need both cores. instructions: args for a run under callgrind. args_for:
-	those of contestants that would take too long for the rest of us."""
+	those of contestants that would take too long for the rest of us. again: the row whose runs have
+	this figure too, if that is measured before."""
 
 	def __init__(self, id, title, run, args, quick, columns, goals=(), value='ns', unit='ns',
 			more=False, pair=False, also=(), group='', instructions=None,
-			args_for=None):
+			args_for=None, again=None):
 		self.id = id
 		self.title = title
 		self.run = run
@@ -71,6 +77,7 @@ class Row:
 		self.group = group
 		self.instructions = instructions
 		self.args_for = args_for or {}
+		self.again = again
 
 
 def columns(talev='talev:epoll', floor=(), without=(), **other):
@@ -89,6 +96,40 @@ EDGE = columns(talev=['talev:epoll+edge', 'talev:uring+edge'], libevent=['libeve
 DATA = columns(floor=['raw_timers:wheel', 'raw_timers:heap'])
 # It would need minutes: its timers are in a sorted list.
 NO_TEVENT = columns(floor=DATA['floor'], without=['tevent'])
+
+# With one thread beside the loop, and with two.
+JOBS = {'talev': ['jobs:one', 'jobs:two'], 'libuv': ['libuv:one', 'libuv:two', 'libuv:poll'],
+	'ivykis': ['ivykis:one', 'ivykis:two'], 'glib': ['glib:one', 'glib:two']}
+
+def ways_of_messages():
+	"""How long a message is on its way to a loop that has little to do, by the number of senders."""
+	rows = []
+	for senders, letters, count in (('one sender', 'abd', 1), ('two senders', 'fgh', 2),
+			('eight senders', 'ijk', 8)):
+		for letter, value, title in zip(letters, ('p50', 'p99', 'p999'),
+				('median', '99th percentile', '99.9th percentile')):
+			rows.append(Row('P11' + letter, 'a message on its way, %s, %s' % (senders, title),
+				'messages', '%d %d 100000' % (10000 * count, count), '80 %d 1000' % count,
+				columns(talev=['talev:epoll', 'bench_loops:epoll'], floor='raw:epoll'),
+				value=value, pair=True, group='ways',
+				again='P11' + letters[0] if letter != letters[0] else None))
+	return rows
+
+
+def costs_of_loops():
+	"""What a loop's context costs above one of its own, without hearts and with."""
+	rows = []
+	for id, run, title, args, quick in (
+			('Qi', 'compare_immediates', 'an immediate', '400000', '1000'),
+			('Qf', 'compare_fds', 'a descriptor', '100000', '200')):
+		for letter, contestant, more in (('', 'epoll', ''), ('h', 'heart', ', with a heart')):
+			if letter and not os.path.exists(os.path.join(HEADERS, 'watchdog.h')):
+				continue
+			rows.append(Row(id + letter, 'a loop manager adds to %s%s' % (title, more), run, args,
+				quick, {'talev': ['bench_loops:' + contestant]}, [most(5)],
+				also=['plain', 'door', 'loop'], group='loops'))
+	return rows
+
 
 PIPES = [
 	('P1', 'pipes 100, 1 active, 100 writes', '100 1 100 2500', '100 1 100 5'),
@@ -153,6 +194,7 @@ ROWS += [
 	Row('P11s', 'the same, the loop looks about before it sleeps', 'messages', '2000000 1',
 		'2000 1', {'talev': ['talev:epoll+spin']}, value='rate', unit='messages/s', more=True,
 		pair=True, group='threads'),
+	*ways_of_messages(),
 	Row('P12', 'messages with talloc data from a thread', 'loads', '500000 1', '2000 1',
 		{'talev': ['talev:epoll', 'bench_loops:epoll'], 'tevent': ['tevent:epoll']},
 		[least(12e6), least(5, 'tevent')],
@@ -171,6 +213,18 @@ ROWS += [
 	Row('P13d', 'the same with talloc data', 'pingpong_data', '15000', '100',
 		{'talev': ['talev:epoll'], 'tevent': ['tevent:epoll']}, [most(1.0, 'tevent')], pair=True,
 		group='threads'),
+	Row('P14a', 'jobs, 1,000 in flight: each', 'jobs', '300000 1000', '2000 100', JOBS,
+		[most(0.5, 'peer')], pair=True, also=['loop'], group='jobs'),
+	Row('P14b', 'jobs, one in flight: there and back', 'jobs', '100000 1', '500 1', JOBS,
+		[most(0.5, 'peer')], pair=True, also=['loop', 'p50', 'p99', 'p999'], group='jobs'),
+	Row('P14m', 'the same, the median', 'jobs', '100000 1', '500 1', JOBS, value='p50', pair=True,
+		again='P14b', group='jobs'),
+	Row('P14t', 'the same, the 99th percentile', 'jobs', '100000 1', '500 1', JOBS, value='p99',
+		pair=True, again='P14b', group='jobs'),
+	Row('L64', 'start and stop of 64 loops', 'start', '64 20', '8 2',
+		{'talev': ['bench_loops:epoll'], 'libuv': ['libuv:poll']}, value='us', unit='us', pair=True,
+		group='loops'),
+	*costs_of_loops(),
 	Row('P15a', 'request: create, done, callback, free', 'request', '1500000', '1000',
 		{'talev': ['talev:epoll'], 'tevent': ['tevent:epoll']}, [most(28)], group='requests',
 		instructions='100000'),

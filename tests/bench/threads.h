@@ -4,6 +4,9 @@
  * and fro between two loops. A bound on what may be on its way keeps the memory of a library from
  * deciding. Libraries that wake a loop, and leave it to their user what to say, are given a queue
  * without locks, and are woken only when it was empty.
+ *
+ * arg[2]: each sender rests between its messages, for so many ns on average, and what is measured
+ * is how long each message is on its way.
  */
 #ifndef BENCH_THREADS_H
 #define BENCH_THREADS_H
@@ -35,10 +38,13 @@ struct sender {
 	_Alignas(64) void *door;
 	void **immediates; /* MESSAGES of them, used in turn */
 	struct message messages[MESSAGES];
+	unsigned seed;
+	int64_t sent[MESSAGES]; /* at that moment */
 };
 
 static struct sender *senders;
 static uint64_t all_received, to_receive;
+static int64_t *ways; /* how long each message took, if that is measured */
 static atomic_bool go;
 
 static inline void on_cpu(int cpu)
@@ -57,6 +63,10 @@ static inline void make_senders(void)
 	need(senders != NULL);
 	memset(senders, 0, arg[1] * sizeof(*senders));
 	to_receive = arg[0] / arg[1] * arg[1];
+	for (unsigned i = 0; i < arg[1]; i++)
+		senders[i].seed = i + 1;
+	if (arg[2] > 0)
+		ways = take(to_receive * sizeof(*ways));
 }
 
 /* The receiver has one core, they have the other. */
@@ -94,9 +104,22 @@ static inline void wait_for_start(void)
 #define LOOKS  16
 #define PAUSES 16
 
-/* Not more than a window behind. */
+/* So that senders do not keep step with each other. */
+static inline void rest(struct sender *sender)
+{
+	struct timespec pause = {0, (long)((uint64_t)rand_r(&sender->seed) % (2 * arg[2]))};
+
+	(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+}
+
+/* Not more than a window behind; to be called just before a message is sent. */
 static inline void wait_for_room(struct sender *sender, uint64_t sent)
 {
+	if (ways != NULL) {
+		rest(sender);
+		sender->sent[sent % MESSAGES] = nanoseconds();
+		return;
+	}
 	for (unsigned looks = 1; sent >= sender->seen + WINDOW; looks++) {
 		sender->seen = atomic_load_explicit(&sender->received, memory_order_acquire);
 		if (sent < sender->seen + WINDOW)
@@ -108,9 +131,13 @@ static inline void wait_for_room(struct sender *sender, uint64_t sent)
 	}
 }
 
-/* True: it was the last of all. */
+/* True: it was the last of all. Messages of one sender come in their order. */
 static inline bool count_received(struct sender *sender)
 {
+	if (ways != NULL) {
+		need(sender->counted < sender->count);
+		ways[all_received] = nanoseconds() - sender->sent[sender->counted % MESSAGES];
+	}
 	if (++sender->counted % (WINDOW / 16) == 0)
 		atomic_store_explicit(&sender->received, sender->counted, memory_order_release);
 	return ++all_received == to_receive;
@@ -123,6 +150,8 @@ static inline void end_senders(void)
 		need(pthread_join(senders[i].thread, NULL) == 0);
 	tell("rate", (double)to_receive / (double)section.wall * 1e9);
 	tell("count", (double)all_received);
+	if (ways != NULL)
+		tell_quantiles(ways, all_received);
 }
 
 static _Alignas(64) struct message *_Atomic queue;

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The way into a queue. One word holds what has been sent, the last one first, until somebody with
+ * the lock moves it into its class. So whoever sends and who works do not meet at the lock, and the
+ * word goes from one processor to the other once for many jobs.
+ *
+ * Who has put a job there looks whether the queue is short-handed: whether there is room for a
+ * thread that nobody has called yet. If not, each thread that there is room for runs a job, or is
+ * on its way to look, and looks into the inbox before it sleeps: it says that it is not there any
+ * more, and then looks once more. So either it sees the job, or the sender sees that it has to call
+ * somebody. tests/model/inbox.pml has this for spin.
+ *
+ * Jobs of a class that has a name, or of a queue that refuses some, do not come this way: whether
+ * they are taken is to be known at once.
+ */
+#include "work/jobq.h"
+
+#include <errno.h>
+
+static struct outcome closed_mark;
+#define CLOSED (&closed_mark)
+
+int inbox_put(struct jobq *q, struct talev_job *job)
+{
+	struct outcome *found = atomic_load_explicit(&q->inbox, memory_order_relaxed);
+
+	do {
+		if (found == CLOSED)
+			return ESHUTDOWN;
+		job->out.next = found;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&q->inbox, &found, &job->out, memory_order_seq_cst, memory_order_relaxed));
+	return 0;
+}
+
+int admit(struct jobq *q, const char *class_name, struct talev_job *job)
+{
+	if (classes_add(&q->classes, class_name, job) != 0)
+		return -1;
+	job->segment = segment_open(q);
+	job->segment->jobs++;
+	q->jobs++;
+	q->sent++;
+	atomic_store_explicit(&q->queued,
+		atomic_load_explicit(&q->queued, memory_order_relaxed) + 1, memory_order_relaxed);
+	return 0;
+}
+
+/* If it had been waited for more to come: was that of use? */
+static void judge_gathering(struct jobq *q, unsigned count)
+{
+	if (!q->gathered)
+		return;
+	q->gathered = false;
+	if (count > 1)
+		q->gather_misses = 0;
+	else if (q->gather_misses < 6)
+		q->gather_misses++;
+	q->gather_rest = (1u << q->gather_misses) - 1;
+}
+
+static unsigned admit_all(struct jobq *q, struct outcome *last)
+{
+	struct outcome *oldest = NULL;
+	unsigned count = 0;
+
+	while (last != NULL) {
+		struct outcome *before = last->next;
+
+		last->next = oldest;
+		oldest = last;
+		last = before;
+	}
+	for (; oldest != NULL; count++) {
+		struct talev_job *job = (struct talev_job *)oldest;
+
+		oldest = oldest->next;
+		(void)admit(q, NULL, job);
+	}
+	return count;
+}
+
+unsigned inbox_admit(struct jobq *q)
+{
+	struct outcome *found = atomic_load_explicit(&q->inbox, memory_order_relaxed);
+	unsigned count;
+
+	if (found == NULL || found == CLOSED)
+		return 0;
+	count = admit_all(q, atomic_exchange_explicit(&q->inbox, NULL, memory_order_acq_rel));
+	judge_gathering(q, count);
+	return count;
+}
+
+void inbox_close(struct jobq *q)
+{
+	struct outcome *found = atomic_exchange_explicit(&q->inbox, CLOSED, memory_order_acq_rel);
+
+	if (found != CLOSED)
+		(void)admit_all(q, found);
+}
