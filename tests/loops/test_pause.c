@@ -228,7 +228,7 @@ static void pause_all(struct talev_loop *loop, void *data)
 	unsigned before;
 
 	(void)data;
-	if (atomic_load(&worked) < 1000 + 100 * atomic_load(&pauses)) {
+	if (atomic_load(&worked) < 20 * (1 + atomic_load(&pauses))) {
 		demand(talev_async_run(loop, pause_all, NULL) == 0);
 		return;
 	}
