@@ -30,6 +30,70 @@ static void j06_a_deadline_that_passes_in_the_queue(void **state)
 	assert_int_equal(ends <= 1, 1);
 }
 
+/* Work 0, end 1, and its data is cleaned up once: however its time comes to be over, while nobody
+ * asks. */
+struct once {
+	unsigned ends;
+	unsigned destroyed;
+};
+
+static int destroyed_once(struct once **data)
+{
+	(*data)->destroyed++;
+	return 0;
+}
+
+static void ended_once(struct talev_req *req)
+{
+	struct once *once = talev_req_callback_data_void(req);
+
+	once->ends++;
+	assert_errno(talev_job_recv(req, NULL, NULL), ETIME);
+	talloc_free(req);
+}
+
+static int never_works(struct talev_job *job, void *data)
+{
+	(void)job;
+	(void)data;
+	demand(false);
+	return 0;
+}
+
+static void j06_no_work_one_end_one_cleanup(void **state)
+{
+	struct talev_context *ev = test_context(test_root());
+	struct talev_jobq *jobq = jobs_queue("once", 1);
+	struct once once[3] = {{0}};
+	struct talev_req *first;
+	struct gates gates;
+
+	(void)state;
+	gates_init(&gates);
+	first = jobs_block(ev, jobq, &gates);
+	for (int i = 0; i < 3; i++) {
+		const talev_time_t when[3] = {0, talev_now(ev), talev_now(ev) + TALEV_MSEC(2)};
+		struct once **data = talloc(test_root(), struct once *);
+		struct talev_req *req;
+
+		*data = &once[i];
+		talloc_set_destructor(data, destroyed_once);
+		req = talev_job_send(test_root(), ev, jobq, never_works, &data);
+		talev_req_set_callback(req, ended_once, &once[i]);
+		assert_ok(talev_job_set_deadline(req, when[i]));
+	}
+	while (once[0].ends + once[1].ends + once[2].ends < 3)
+		assert_ok(test_once(ev));
+	gate_open(&gates.go);
+	assert_int_equal(jobs_end(first), 0);
+	test_run(ev);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(once[i].ends, 1);
+		assert_int_equal(once[i].destroyed, 1);
+	}
+	assert_int_equal(jobs_info(jobq).done, 1);
+}
+
 /* The loop does not come around to it: the thread knows by itself. */
 static void j06_a_deadline_that_only_the_thread_notices(void **state)
 {
@@ -234,6 +298,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		JOB_TEST(j06_a_deadline_that_passes_in_the_queue),
+		JOB_TEST(j06_no_work_one_end_one_cleanup),
 		JOB_TEST(j06_a_deadline_that_only_the_thread_notices),
 		JOB_TEST(j06_a_deadline_at_zero),
 		JOB_TEST(j06_a_deadline_that_passes_while_it_runs),
