@@ -47,6 +47,11 @@ void talev_jobq_close(struct talev_jobq *jobq);
 void talev_jobq_set_concurrency(struct talev_jobq *jobq, unsigned concurrency);
 /* -1: EINVAL min > max. */
 int talev_jobq_set_min_max(struct talev_jobq *jobq, unsigned min, unsigned max);
+/* No job begins until talev_jobq_resume(); returns when none runs any more. Pauses count. -1:
+ * EDEADLK in a job of that queue. */
+int talev_jobq_pause(struct talev_jobq *jobq);
+/* -1: EINVAL it is not paused. */
+int talev_jobq_resume(struct talev_jobq *jobq);
 /* So many threads stay when there is nothing to do (at first 0); the others end when they have been
  * idle for so long (at first 5 seconds). */
 void talev_jobq_set_floor(struct talev_jobq *jobq, unsigned floor);

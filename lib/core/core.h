@@ -93,6 +93,17 @@ void core_fd_detach(struct fd_source *fs);
 /* fs->flags or src.enabled changed: told to the kernel before the next wait. */
 void core_fd_changed(struct fd_source *fs);
 
+/* To another context. may: not if its kind stays, it has a finalizer or a reference, or its clock
+ * is not the kernel's. sort: the scheduled ones among those that may, in the order of their queues.
+ * depart: it leaves its context, and no handler on the stack knows it any more. arrive: it is in
+ * ev, with what it waited for; -1: errno, and it is to be closed there. strand: it arrives nowhere,
+ * and is closed as one of ev. */
+bool core_may_travel(const struct source *src);
+void core_sort_for_travel(struct life_list *list);
+void core_depart(struct source *src);
+int core_arrive(struct source *src, struct talev_context *ev);
+void core_strand(struct source *src, struct talev_context *ev);
+
 /* Work that comes from elsewhere (signals, other threads). Before every handler, pending (or
  * ready(), if it is set) is looked at; if it is true, pending is cleared and run() called. Order is
  * that of rank, lowest first. */

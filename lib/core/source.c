@@ -273,11 +273,6 @@ int source_list_below(void *ptr, struct life_list *list)
 	return 0;
 }
 
-static struct source *source_of_life(struct life_object *object)
-{
-	return (struct source *)((char *)object - offsetof(struct source, life));
-}
-
 /* talloc tells parents before children and the youngest child first; backwards that is children
  * before parents, and the oldest first. */
 void source_close_list(struct life_list *list, struct life_rec *grave)
@@ -336,6 +331,9 @@ bool source_may_leave(const void *ptr)
 	if (src == NULL)
 		return true;
 	if (src->ev != NULL || src->life.state != TALEV_LIVE || life_guard_of(&src->life) != NULL)
+		return false;
+	if (src->kind->travel != NULL && src->kind->travel->may != NULL &&
+		!src->kind->travel->may(src))
 		return false;
 	life_send_away(&src->life);
 	return true;

@@ -6,6 +6,7 @@
 #define CORE_SOURCE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <bsd/sys/queue.h>
 #include <talloc.h>
@@ -40,6 +41,18 @@ struct source_kind {
 	void (*enable)(struct source *src);
 	/* Fill in what is special to the kind. Optional. */
 	void (*describe)(const struct source *src, struct talev_source_info *info);
+	const struct source_travel *travel; /* NULL: it stays in its context */
+};
+
+/* How sources go to another context; see core_depart(). */
+struct source_travel {
+	/* May it now? Optional. */
+	bool (*may)(const struct source *src);
+	/* Leave every queue and the kernel, and keep what it waits for. Optional. */
+	void (*leave)(struct source *src);
+	/* src->ev is the new one: wait for it there. -1: errno. Optional; not for what is
+	 * scheduled, which is so again. */
+	int (*join)(struct source *src);
 };
 
 TAILQ_HEAD(source_queue, source);
@@ -73,6 +86,8 @@ enum source_place {
 	PLACE_IMMEDIATE,
 	PLACE_DUE,
 	PLACE_SLOT,
+	PLACE_LEAVING, /* among the immediates, for a moment: see travel.c */
+	PLACE_AWAY,    /* in none, on its way to another context, where it is to be scheduled */
 };
 
 /* A source that waits for a deadline. Embedded as first member. */
@@ -120,6 +135,11 @@ static inline int source_check(const struct source *src)
 		return 0;
 #endif
 	return source_refused(src);
+}
+
+static inline struct source *source_of_life(struct life_object *object)
+{
+	return (struct source *)((char *)object - offsetof(struct source, life));
 }
 
 /* Makes it inert; its finalizer goes to grave, or if that is NULL to the context's queue. Nothing

@@ -83,6 +83,28 @@ static void child_describe(const struct source *src, struct talev_source_info *i
 	info->armed = src->enabled && child->fs.flags != 0;
 }
 
+/* In its handler it is about to be freed. */
+static bool child_may(const struct source *src)
+{
+	return src->place == PLACE_SLOT && !((const struct talev_child *)src)->reaped;
+}
+
+static void child_leave(struct source *src)
+{
+	core_fd_detach(&child_of(src)->fs);
+}
+
+static int child_join(struct source *src)
+{
+	return core_fd_attach(&child_of(src)->fs);
+}
+
+static const struct source_travel child_travel = {
+	.may = child_may,
+	.leave = child_leave,
+	.join = child_join,
+};
+
 static const struct source_kind child_kind = {
 	.type = "struct talev_child",
 	.label = "child",
@@ -91,6 +113,7 @@ static const struct source_kind child_kind = {
 	.fired = child_fired,
 	.enable = child_enable,
 	.describe = child_describe,
+	.travel = &child_travel,
 };
 
 /* A pidfd can be had of any process, but only a child of this one can be reaped. */

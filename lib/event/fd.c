@@ -56,6 +56,22 @@ static void fd_describe(const struct source *src, struct talev_source_info *info
 	info->armed = src->enabled && (fde->fs.flags & BACKEND_EVENTS) != 0;
 }
 
+static bool fd_may(const struct source *src)
+{
+	return src->place == PLACE_SLOT;
+}
+
+static int fd_join(struct source *src)
+{
+	return core_fd_attach(&fd_of(src)->fs);
+}
+
+static const struct source_travel fd_travel = {
+	.may = fd_may,
+	.leave = fd_disarm,
+	.join = fd_join,
+};
+
 static const struct source_kind fd_kind = {
 	.type = "struct talev_fd",
 	.label = "fd",
@@ -64,6 +80,7 @@ static const struct source_kind fd_kind = {
 	.fire = fd_fire,
 	.enable = fd_enable,
 	.describe = fd_describe,
+	.travel = &fd_travel,
 };
 
 struct talev_fd *_talev_add_fd(struct talev_context *ev, TALLOC_CTX *mem_ctx, int fd,

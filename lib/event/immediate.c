@@ -73,6 +73,14 @@ static void immediate_describe(const struct source *src, struct talev_source_inf
 	info->armed = src->place == PLACE_IMMEDIATE;
 }
 
+/* Another thread may have sent it to the loop here. */
+static bool immediate_may(const struct source *src)
+{
+	return ((const struct talev_immediate *)src)->post.ops == NULL;
+}
+
+static const struct source_travel immediate_travel = {.may = immediate_may};
+
 static const struct source_kind immediate_kind = {
 	.type = "struct talev_immediate",
 	.label = "immediate",
@@ -82,6 +90,7 @@ static const struct source_kind immediate_kind = {
 	.run = immediate_run,
 	.enable = immediate_enable,
 	.describe = immediate_describe,
+	.travel = &immediate_travel,
 };
 
 struct talev_immediate *_talev_create_immediate(TALLOC_CTX *mem_ctx, const char *where)

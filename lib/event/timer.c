@@ -115,6 +115,28 @@ static void timer_describe(const struct source *src, struct talev_source_info *i
 	info->armed = src->enabled && te->deadline != TALEV_NEVER;
 }
 
+/* Its handler, if that is on the stack, does not know it any more, and will not free it. */
+static void timer_leave(struct source *src)
+{
+	timer_of(src)->depth = 0;
+	core_timer_disarm(&timer_of(src)->ts);
+}
+
+static int timer_join(struct source *src)
+{
+	if (core_timer_join(&timer_of(src)->ts) != 0) {
+		errno = ENOMEM;
+		return -1;
+	}
+	arm(timer_of(src));
+	return 0;
+}
+
+static const struct source_travel timer_travel = {
+	.leave = timer_leave,
+	.join = timer_join,
+};
+
 static const struct source_kind timer_kind = {
 	.type = "struct talev_timer",
 	.label = "timer",
@@ -123,6 +145,7 @@ static const struct source_kind timer_kind = {
 	.fired = timer_fired,
 	.enable = timer_enable,
 	.describe = timer_describe,
+	.travel = &timer_travel,
 };
 
 static struct talev_timer *timer_create(struct talev_context *ev, TALLOC_CTX *mem_ctx,

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A tree goes to another loop with its watchers. On the way they are in no loop: the kernel of the
- * old one has forgotten the descriptor, and the new one learns it there. Readiness is not lost by
- * that, since the kernel reports what is ready when a descriptor is added.
+ * A tree goes to another loop with its events. On the way they are in no loop. Nothing is lost by
+ * that: the kernel reports what is ready when a descriptor is added, a deadline stays what it is,
+ * and who was to be run next is to be run there.
  *
- * The parcel is the parent of the tree on its way, and knows the watchers in it: nothing has to be
- * allocated where it arrives.
+ * The parcel is the parent of the tree on its way, and knows the events in it: nothing has to be
+ * allocated for them where it arrives.
  */
 #include <errno.h>
-#include <string.h>
 #include <talev/move.h>
 #include "base/base.h"
 #include "loops/manager.h"
@@ -17,19 +16,13 @@ struct parcel {
 	struct talev_loop *to;
 	talev_loop_fn_t fn;
 	void *tree;
-	struct life_list list; /* the watchers */
+	struct life_list list; /* the events, in the order in which they arrive */
 	bool on_its_way;
 };
 
-static struct fd_source *watcher_of(struct life_object *object)
+static struct source *source_at(const struct parcel *parcel, size_t i)
 {
-	return (struct fd_source *)((char *)object - offsetof(struct source, life));
-}
-
-static bool is_watcher(const struct source *src)
-{
-	return src->place == PLACE_SLOT && strcmp(src->kind->label, "fd") == 0 &&
-	       src->life.state == TALEV_LIVE && src->life.rec == NULL;
+	return source_of_life(parcel->list.objects[i]);
 }
 
 struct look {
@@ -50,13 +43,14 @@ static void look_at(const void *ptr, int depth, int max_depth, int is_ref, void 
 		return;
 	}
 	src = source_from_public(ptr);
-	if (src == NULL || !is_watcher(src)) {
+	if (src == NULL || !core_may_travel(src)) {
 		look->may = look->may && source_may_leave(ptr);
 		return;
 	}
-	if (look->parcel != NULL)
-		look->parcel->list.objects[look->count] = &src->life;
 	look->count++;
+	/* From the end: talloc tells the youngest first. */
+	if (look->parcel != NULL)
+		look->parcel->list.objects[look->parcel->list.count - look->count] = &src->life;
 }
 
 static struct look look_below(void *tree, struct parcel *parcel)
@@ -67,37 +61,23 @@ static struct look look_below(void *tree, struct parcel *parcel)
 	return look;
 }
 
-static void depart(struct fd_source *fs)
+static void arrive(struct source *src, struct talev_context *ev)
 {
-	core_fd_detach(fs);
-	fs->src.ev = NULL;
-	life_send_away(&fs->src.life);
-}
-
-static void arrive(struct fd_source *fs, struct talev_context *ev)
-{
-	int error;
-
-	fs->src.ev = ev;
-	if (core_fd_attach(fs) == 0)
+	if (core_arrive(src, ev) == 0)
 		return;
-	error = errno;
-	base_log(TALEV_LOG_ERROR, "descriptor %d of %s (%s) was lost on its way: error %d", fs->fd,
-		fs->src.where, source_location(&fs->src), error);
-	/* The number may be another file's by now. */
-	if (error == EBADF)
-		fs->fd = -1;
-	source_close(&fs->src, NULL);
+	base_log(TALEV_LOG_ERROR, "%s %s (%s) was lost on its way: error %d", src->kind->label,
+		src->where, source_location(src), errno);
+	source_close(src, NULL);
 }
 
-/* It never arrives. The watchers belong to the context that goes, for as long as they need to close
+/* It never arrives. The events belong to the context that goes, for as long as they need to close
  * what they are to close. */
 static int parcel_destructor(struct parcel *parcel)
 {
 	if (!parcel->on_its_way)
 		return 0;
 	for (size_t i = 0; i < parcel->list.count; i++)
-		watcher_of(parcel->list.objects[i])->src.ev = parcel->to->ev;
+		core_strand(source_at(parcel, i), parcel->to->ev);
 	return 0;
 }
 
@@ -110,7 +90,7 @@ static void open_parcel(struct talev_loop *loop, void *data)
 	life_list_watch(&parcel->list);
 	for (size_t i = 0; i < parcel->list.count; i++)
 		if (parcel->list.objects[i] != NULL)
-			arrive(watcher_of(parcel->list.objects[i]), loop->ev);
+			arrive(source_at(parcel, i), loop->ev);
 	life_list_unwatch(&parcel->list);
 	parcel->fn(loop, parcel->tree);
 }
@@ -139,8 +119,11 @@ static void unpack(struct parcel *parcel, TALLOC_CTX *parent, struct talev_conte
 {
 	parcel->on_its_way = false;
 	talloc_steal(parent, parcel->tree);
+	life_list_watch(&parcel->list);
 	for (size_t i = 0; i < parcel->list.count; i++)
-		arrive(watcher_of(parcel->list.objects[i]), from[i]);
+		if (parcel->list.objects[i] != NULL)
+			arrive(source_at(parcel, i), from[i]);
+	life_list_unwatch(&parcel->list);
 	talloc_free(parcel);
 }
 
@@ -158,11 +141,10 @@ static int send_parcel(struct parcel *parcel, const char *where)
 		errno = ENOMEM;
 		return -1;
 	}
+	core_sort_for_travel(&parcel->list);
 	for (size_t i = 0; i < parcel->list.count; i++) {
-		struct fd_source *fs = watcher_of(parcel->list.objects[i]);
-
-		from[i] = fs->src.ev;
-		depart(fs);
+		from[i] = source_at(parcel, i)->ev;
+		core_depart(source_at(parcel, i));
 	}
 	talloc_steal(parcel, parcel->tree);
 	parcel->on_its_way = true;
@@ -178,6 +160,18 @@ static int send_parcel(struct parcel *parcel, const char *where)
 	return 0;
 }
 
+/* Most of those that would refuse it, so that what goes and comes back is rare: a handler of what
+ * has gone is not known to be one any more. */
+static bool has_ended(struct talev_loop *loop)
+{
+	bool ended;
+
+	pthread_mutex_lock(&loop->manager->lock);
+	ended = loop->ended;
+	pthread_mutex_unlock(&loop->manager->lock);
+	return ended;
+}
+
 int _talev_move(struct talev_loop *loop, talev_loop_fn_t fn, void *private_ptr, const char *where)
 {
 	void **tree = private_ptr;
@@ -191,6 +185,10 @@ int _talev_move(struct talev_loop *loop, talev_loop_fn_t fn, void *private_ptr, 
 	look = look_below(*tree, NULL);
 	if (!look.may) {
 		errno = EINVAL;
+		return -1;
+	}
+	if (has_ended(loop)) {
+		errno = ESHUTDOWN;
 		return -1;
 	}
 	parcel = pack(loop, fn, *tree, look.count);
@@ -210,11 +208,9 @@ static void keep(struct talev_loop *loop, void *data)
 	talloc_steal(loop->ev, data);
 }
 
-int talev_fd_move(struct talev_fd *fde, struct talev_loop *loop)
+int talev_source_move(void *source, struct talev_loop *loop)
 {
-	struct source *src = source_from_public(fde);
-
-	if (src == NULL)
+	if (source_from_public(source) == NULL)
 		return -1;
-	return _talev_move(loop, keep, &fde, "talev_fd_move\0talev");
+	return _talev_move(loop, keep, &source, "talev_source_move\0talev");
 }

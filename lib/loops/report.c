@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <talev/request.h>
 #include "base/base.h"
 
 static struct talev_loop *loop_of_report(struct core_post *post)
@@ -20,6 +22,13 @@ struct holders {
 	unsigned count;
 };
 
+/* It waits for something that is no event of this loop, for example a job. */
+static bool is_unfinished_request(struct source *src)
+{
+	return strcmp(src->kind->label, "request") == 0 &&
+	       talev_req_is_in_progress((struct talev_req *)src);
+}
+
 static void tell_holder(struct source *src, void *private_data)
 {
 	struct holders *holders = private_data;
@@ -30,7 +39,7 @@ static void tell_holder(struct source *src, void *private_data)
 		return;
 	if (src->kind->describe != NULL)
 		src->kind->describe(src, &info);
-	if (!info.armed)
+	if (!info.armed && !is_unfinished_request(src))
 		return;
 	if (info.fd >= 0)
 		snprintf(more, sizeof(more), ", descriptor %d", info.fd);

@@ -65,6 +65,8 @@ static void renew(struct jobq *q)
 	q->coming = 0;
 	q->spinning = false;
 	q->returned = 0;
+	/* Who waited for it is not here. */
+	pthread_cond_init(&q->still, NULL);
 	q->sent = q->done = q->dropped = q->expired = q->refused = 0;
 	talev_histogram_clear(&q->waited);
 	talev_histogram_clear(&q->ran);

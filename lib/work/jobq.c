@@ -44,6 +44,7 @@ static void jobq_free(struct jobq *q)
 		free(segment);
 	}
 	classes_destroy(&q->classes);
+	pthread_cond_destroy(&q->still);
 	pthread_mutex_destroy(&q->lock);
 	free(q->name);
 	free(q);
@@ -60,6 +61,8 @@ void jobq_unref(struct jobq *q)
 static void clamp(struct jobq *q)
 {
 	q->concurrency = q->wish < q->min ? q->min : q->wish > q->max ? q->max : q->wish;
+	if (q->pauses > 0)
+		q->concurrency = 0;
 }
 
 /* NULL: out of memory. */
@@ -88,6 +91,7 @@ static struct jobq *jobq_new(const char *name)
 	q->max = MOST_JOBS;
 	q->idle_time = TALEV_SEC(5);
 	clamp(q);
+	pthread_cond_init(&q->still, NULL);
 	q->name = strdup(name);
 	if (q->name == NULL || classes_init(&q->classes) != 0 || init_lock(q) != 0) {
 		jobq_free(q);
@@ -234,6 +238,40 @@ int talev_jobq_set_min_max(struct talev_jobq *jobq, unsigned min, unsigned max)
 	jobq_lock(q);
 	q->min = min;
 	q->max = max;
+	clamp(q);
+	changed(q);
+	return 0;
+}
+
+int talev_jobq_pause(struct talev_jobq *jobq)
+{
+	const struct talev_job *mine = worker_job();
+	struct jobq *q = jobq->q;
+
+	if (mine != NULL && mine->q == q) {
+		errno = EDEADLK;
+		return -1;
+	}
+	jobq_lock(q);
+	q->pauses++;
+	clamp(q);
+	while (q->running > 0)
+		pthread_cond_wait(&q->still, &q->lock);
+	changed(q);
+	return 0;
+}
+
+int talev_jobq_resume(struct talev_jobq *jobq)
+{
+	struct jobq *q = jobq->q;
+
+	jobq_lock(q);
+	if (q->pauses == 0) {
+		jobq_unlock(q);
+		errno = EINVAL;
+		return -1;
+	}
+	q->pauses--;
 	clamp(q);
 	changed(q);
 	return 0;

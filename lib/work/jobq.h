@@ -133,6 +133,8 @@ struct jobq {
 	talev_time_t idle_time;
 	bool lifo;
 	bool closed;
+	unsigned pauses;      /* while there are any, concurrency is 0 */
+	pthread_cond_t still; /* then: no job runs any more */
 	/* What is going on. */
 	atomic_size_t queued; /* in classes; written with the lock held */
 	size_t jobs;          /* in the queue, running or waiting */

@@ -129,6 +129,8 @@ static void returned(
 {
 	histogram_add(&q->ran, at - job->since);
 	q->running--;
+	if (q->running == 0 && q->pauses > 0)
+		pthread_cond_broadcast(&q->still);
 	q->returned++;
 	q->done++;
 	job->out.at = at;

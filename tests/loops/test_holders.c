@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sched.h>
 #include "loops/kit.h"
+#include "work/jobs.h"
 
 /* What is written to standard error while the test runs goes into a pipe. */
 static int told = -1;
@@ -159,6 +160,68 @@ static void l04_a_leaked_door_is_named(void **state)
 	be_told(leak_door, "loop test-1 is held by proxy proxy (", free_holder);
 }
 
+/* A job that does not end. */
+static struct talev_jobq *jobq;
+static struct gates gates;
+
+static void open_gate_of_job(void)
+{
+	gate_open(&gates.go);
+}
+
+static void send_a_job(struct talev_loop *loop, void *data)
+{
+	struct talev_context *ev = talev_loop_context(loop);
+	struct gates **job_data = talloc(ev, struct gates *);
+
+	(void)data;
+	*job_data = &gates;
+	demand(talev_job_send(ev, ev, jobq, job_gated, &job_data) != NULL);
+}
+
+static void l04_a_job_that_does_not_end_is_named(void **state)
+{
+	(void)state;
+	gates_init(&gates);
+	jobq = jobs_queue("long", 1);
+	be_told(send_a_job, "loop test-1 is held by request job (", open_gate_of_job);
+}
+
+/* All at once: each of them is named, and the loop waits for all. */
+static void *several;
+
+static void free_several(struct talev_loop *loop, void *data)
+{
+	(void)loop;
+	(void)data;
+	talloc_free(several);
+}
+
+static void let_go_of_several(void)
+{
+	demand(talev_async_run(held, free_several, NULL) == 0);
+}
+
+static void leak_several(struct talev_loop *loop, void *data)
+{
+	struct talev_context *ev = talev_loop_context(loop);
+	struct talev_timer *te;
+
+	(void)data;
+	several = talloc_new(NULL);
+	for (int i = 0; i < 3; i++) {
+		te = talev_add_ticker(ev, several, TALEV_SEC(3600), tick, NULL);
+		demand(te != NULL && talev_source_set_name(te, i == 2 ? "third" : "other") == 0);
+	}
+	held = loop;
+}
+
+static void l04_each_holder_is_named(void **state)
+{
+	(void)state;
+	be_told(leak_several, "loop test-1 is held by timer third (", let_go_of_several);
+}
+
 static void block(struct talev_loop *loop, void *data)
 {
 	(void)data;
@@ -180,9 +243,12 @@ int main(void)
 		TEST(l04_a_leaked_timer_is_named_and_waited_for),
 		TEST(l04_a_leaked_descriptor_is_named),
 		TEST(l04_a_leaked_door_is_named),
+		JOB_TEST(l04_a_job_that_does_not_end_is_named),
+		TEST(l04_each_holder_is_named),
 		TEST(l04_a_handler_that_does_not_return_is_told),
 	};
 
 	talloc_disable_null_tracking();
+	jobs_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

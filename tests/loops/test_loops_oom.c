@@ -113,17 +113,25 @@ static void never(struct talev_context *ev, struct talev_fd *fde, uint16_t flags
 	demand(false);
 }
 
+static void never_run(struct talev_context *ev, struct talev_immediate *im, void *data)
+{
+	never(ev, NULL, 0, data);
+	(void)im;
+}
+
 static struct talev_fd *watcher;
+static struct talev_immediate *below;
 
 static bool move(void *arg)
 {
 	struct talev_context *ev = talev_source_get_context(watcher);
 	struct talev_fd *mine = watcher;
 
-	if (talev_fd_move(watcher, arg) != 0) {
+	if (talev_source_move(watcher, arg) != 0) {
 		assert_ptr_equal(talev_source_get_context(watcher), ev);
 		assert_ptr_equal(watcher, mine);
 		assert_int_equal(talev_fd_get_flags(watcher), TALEV_FD_READ);
+		assert_true(talev_immediate_is_scheduled(below));
 		return false;
 	}
 	watcher = NULL;
@@ -142,10 +150,58 @@ static void moves(void **state)
 	test_pipe(fds);
 	watcher = talev_add_fd(ev, NULL, fds[0], TALEV_FD_READ, never, NULL);
 	assert_ok(talev_fd_set_auto_close(watcher));
+	below = talev_create_immediate(watcher);
+	assert_ok(talev_schedule_immediate(below, ev, never_run, NULL));
 	fail_each(move, talev_loops_main(loops));
 	talloc_free(ev);
 	talloc_free(loops);
 	close(fds[1]);
+}
+
+static void never_due(
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *data)
+{
+	never(ev, NULL, 0, data);
+	(void)te;
+	(void)now;
+}
+
+/* The loop has no memory for its first timer of that clock. */
+static void no_memory(struct talev_loop *loop, void *data)
+{
+	(void)loop;
+	(void)data;
+	test_alloc_fail_from(1);
+}
+
+static void memory_again(struct talev_loop *loop, void *data)
+{
+	struct talev_timer *te = *(struct talev_timer **)data;
+
+	assert_true(test_alloc_failed());
+	test_alloc_fail_at(0);
+	assert_int_equal(talev_source_get_state(te), TALEV_FINALIZED);
+	stop_loops(loop, NULL);
+}
+
+static void an_arrival(void **state)
+{
+	struct talev_loops *loops = make_loops(1);
+	struct talev_context *ev = test_context(test_root());
+	struct talev_timer **tree = talloc(ev, struct talev_timer *);
+
+	(void)state;
+	if (!test_alloc_works())
+		skip();
+	test_log_capture();
+	*tree = talev_add_timer_on(ev, tree, TALEV_CLOCK_BOOTTIME, TALEV_SEC(1), never_due, NULL);
+	assert_non_null(*tree);
+	assert_ok(talev_loop_setup(talev_loops_main(loops), no_memory, NULL));
+	assert_ok(talev_move(talev_loops_main(loops), memory_again, &tree));
+	test_loops(loops);
+	assert_int_equal(test_log_count("timer never_due (../tests/loops/test_loops_oom.c"), 1);
+	assert_int_equal(test_log_count("was lost on its way"), 1);
+	talloc_free(ev);
 }
 
 static bool enter(void *arg)
@@ -193,6 +249,7 @@ int main(void)
 		TEST(pools),
 		TEST(calls),
 		TEST(moves),
+		TEST(an_arrival),
 		TEST(sections),
 		TEST(keepers),
 	};

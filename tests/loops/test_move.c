@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Watchers that change their loop: contract rows T4 and T5. */
+/* Watchers that change their loop, and what stays: contract rows T4 and T5. */
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <talev/move.h>
 #include <talev/pool.h>
@@ -158,7 +159,7 @@ static void begin_here(struct talev_loop *loop, void *data)
 	/* Ready before it goes. */
 	demand(fde != NULL && talev_fd_set_auto_close(fde) == 0);
 	test_poke(fds[1]);
-	demand(talev_fd_move(fde, talev_loops_get(talev_loop_loops(loop), 1)) == 0);
+	demand(talev_source_move(fde, talev_loops_get(talev_loop_loops(loop), 1)) == 0);
 }
 
 static void t4_what_is_ready_on_the_way_is_told_at_the_end(void **state)
@@ -278,7 +279,6 @@ static void t5_wrong_arguments_are_errors(void **state)
 	struct talev_loop *loop = talev_loops_main(loops);
 	struct talev_context *ev = test_context(test_root());
 	struct conn *conn;
-	struct talev_timer *te;
 	void *none = NULL;
 	int fds[2];
 
@@ -288,12 +288,7 @@ static void t5_wrong_arguments_are_errors(void **state)
 	assert_errno(talev_move(NULL, never_arrives, &conn), EINVAL);
 	assert_errno(talev_move(loop, NULL, &conn), EINVAL);
 	assert_errno(talev_move(loop, never_arrives, &none), EINVAL);
-	assert_errno(talev_fd_move((struct talev_fd *)conn, loop), EINVAL);
-	te = talev_add_ticker(
-		ev, conn, TALEV_SEC(1), (talev_timer_handler_t)(void (*)(void))never, NULL);
-	assert_non_null(te);
-	assert_errno(talev_move(loop, never_arrives, &conn), EINVAL);
-	talloc_free(te);
+	assert_errno(talev_source_move((struct talev_fd *)conn, loop), EINVAL);
 	assert_non_null(talev_ref_create(ev, ev, conn->fde));
 	assert_errno(talev_move(loop, never_arrives, &conn), EINVAL);
 	assert_errno(talev_async_run(loop, never_arrives, &conn), EINVAL);
@@ -301,6 +296,231 @@ static void t5_wrong_arguments_are_errors(void **state)
 	assert_ok(talev_fd_set_flags(conn->fde, 0));
 	assert_errno(talev_fd_set_flags(conn->fde, 0x100), EINVAL);
 	assert_int_equal(talev_fd_get_flags(conn->fde), 0);
+	talloc_free(ev);
+	close(fds[1]);
+}
+
+/* Whatever else a loop knows stays, and then nothing of the tree goes. */
+
+static void never_timer(
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *data)
+{
+	never(ev, NULL, 0, data);
+	(void)te;
+	(void)now;
+}
+
+static void never_immediate(struct talev_context *ev, struct talev_immediate *im, void *data)
+{
+	never(ev, NULL, 0, data);
+	(void)im;
+}
+
+static void never_signal(struct talev_context *ev, struct talev_signal *se, int signum, int count,
+	const void *siginfo, void *data)
+{
+	never(ev, NULL, 0, data);
+	(void)se;
+	(void)signum;
+	(void)count;
+	(void)siginfo;
+}
+
+static void no_finalizer(struct talev_context *ev, void *arg)
+{
+	(void)ev;
+	(void)arg;
+}
+
+static void *a_signal(struct talev_context *ev, void *tree)
+{
+	return talev_add_signal(ev, tree, SIGUSR1, 0, never_signal, NULL);
+}
+
+static void *a_request(struct talev_context *ev, void *tree)
+{
+	int *state;
+
+	return talev_req_create(ev, tree, &state, int);
+}
+
+static void *a_queue(struct talev_context *ev, void *tree)
+{
+	return talev_queue_create(ev, tree, "queue");
+}
+
+static void *a_proxy(struct talev_context *ev, void *tree)
+{
+	return talev_thread_proxy_create(ev, tree);
+}
+
+static void *a_threaded_context(struct talev_context *ev, void *tree)
+{
+	return talev_threaded_context_create(ev, tree);
+}
+
+static void *a_context(struct talev_context *ev, void *tree)
+{
+	(void)ev;
+	return talev_context_init(tree);
+}
+
+static void *a_timer_in_virtual_time(struct talev_context *ev, void *tree)
+{
+	struct talev_context *sim = talev_sim_init(ev, 0);
+
+	return talev_add_timer(sim, tree, TALEV_NEVER, never_timer, NULL);
+}
+
+static void *a_timer_with_a_finalizer(struct talev_context *ev, void *tree)
+{
+	struct talev_timer *te = talev_add_timer(ev, tree, TALEV_NEVER, never_timer, NULL);
+
+	assert_ok(talev_source_set_finalizer(te, 0, no_finalizer, NULL));
+	return te;
+}
+
+static void *a_timer_with_a_reference(struct talev_context *ev, void *tree)
+{
+	struct talev_timer *te = talev_add_timer(ev, tree, TALEV_NEVER, never_timer, NULL);
+
+	assert_non_null(talev_ref_create(ev, ev, te));
+	return te;
+}
+
+static void *an_immediate_that_a_thread_has_sent(struct talev_context *ev, void *tree)
+{
+	struct talev_immediate *im = talev_create_immediate(tree);
+
+	assert_ok(talev_threaded_schedule_immediate(
+		talev_threaded_context_create(ev, ev), im, never_immediate, NULL));
+	return im;
+}
+
+static const struct {
+	const char *name;
+	void *(*make)(struct talev_context *ev, void *tree);
+} stay_at_home[] = {
+	{"signal", a_signal},
+	{"request", a_request},
+	{"queue", a_queue},
+	{"proxy", a_proxy},
+	{"threaded context", a_threaded_context},
+	{"context", a_context},
+	{"virtual time", a_timer_in_virtual_time},
+	{"finalizer", a_timer_with_a_finalizer},
+	{"reference", a_timer_with_a_reference},
+	{"sent immediate", an_immediate_that_a_thread_has_sent},
+};
+
+static void note_immediate(struct talev_context *ev, struct talev_immediate *im, void *data)
+{
+	(void)ev;
+	(void)im;
+	test_note("%s", (const char *)data);
+}
+
+static void note_timer(
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *data)
+{
+	(void)ev;
+	(void)te;
+	(void)now;
+	test_note("%s", (const char *)data);
+}
+
+static char first[] = "first";
+static char second[] = "second";
+static char due[] = "due";
+
+/* A tree with a watcher, two immediates and a due timer, which all belong to ev. */
+static struct conn *make_busy_conn(struct talev_context *ev, int fd)
+{
+	struct conn *conn = make_conn(ev, fd, count_handler);
+	struct talev_immediate *ims[2] = {
+		talev_create_immediate(conn), talev_create_immediate(conn)};
+
+	assert_ok(talev_schedule_immediate(ims[1], ev, note_immediate, first));
+	assert_ok(talev_schedule_immediate(ims[0], ev, note_immediate, second));
+	assert_non_null(talev_add_timer(ev, conn, talev_now(ev), note_timer, due));
+	return conn;
+}
+
+static void it_works_where_it_is(struct talev_context *ev, int peer)
+{
+	seen = 0;
+	test_forget_notes();
+	test_poke(peer);
+	while (seen == 0)
+		assert_ok(test_once(ev));
+	assert_notes("first second due");
+}
+
+static void t5_what_stays_keeps_the_tree_where_it_is(void **state)
+{
+	struct talev_loops *loops = make_loops(1);
+	struct talev_loop *loop = talev_loops_main(loops);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(stay_at_home) / sizeof(stay_at_home[0]); i++) {
+		struct talev_context *ev = talev_context_init(test_root());
+		struct conn *conn;
+		struct conn *same;
+		int fds[2];
+		void *it;
+
+		test_socketpair(fds);
+		conn = same = make_busy_conn(ev, fds[0]);
+		it = stay_at_home[i].make(ev, conn);
+		if (it == NULL)
+			fail_msg("no %s", stay_at_home[i].name);
+		errno = 0;
+		if (talev_move(loop, never_arrives, &conn) != -1 || errno != EINVAL)
+			fail_msg("a %s was moved", stay_at_home[i].name);
+		assert_ptr_equal(conn, same);
+		assert_ptr_equal(talloc_parent(conn), ev);
+		assert_errno(talev_source_move(it, loop), EINVAL);
+		talloc_free(it);
+		it_works_where_it_is(ev, fds[1]);
+		talloc_free(ev);
+		close(fds[1]);
+	}
+}
+
+static void t5_a_loop_that_has_ended_refuses_all_kinds(void **state)
+{
+	struct talev_loops *loops = make_loops(1);
+	struct talev_context *ev = talev_context_init(test_root());
+	struct conn *conn;
+	int fds[2];
+
+	(void)state;
+	talev_loops_shutdown(loops);
+	test_loops(loops);
+	test_socketpair(fds);
+	conn = make_busy_conn(ev, fds[0]);
+	assert_errno(talev_move(talev_loops_main(loops), never_arrives, &conn), ESHUTDOWN);
+	assert_ptr_equal(talloc_parent(conn), ev);
+	it_works_where_it_is(ev, fds[1]);
+	talloc_free(ev);
+	close(fds[1]);
+}
+
+static void t5_a_loop_that_ends_frees_all_kinds_on_their_way(void **state)
+{
+	struct talev_loops *loops = make_loops(2);
+	struct talev_context *ev = talev_context_init(test_root());
+	struct conn *conn;
+	int fds[2];
+
+	(void)state;
+	test_socketpair(fds);
+	atomic_store(&closed, 0);
+	conn = make_busy_conn(ev, fds[0]);
+	assert_ok(talev_move(talev_loops_get(loops, 1), never_arrives, &conn));
+	talloc_free(loops);
+	assert_int_equal(atomic_load(&closed), 1);
+	assert_notes("");
 	talloc_free(ev);
 	close(fds[1]);
 }
@@ -314,6 +534,9 @@ int main(void)
 		TEST(t5_a_loop_that_has_ended_refuses_and_nothing_has_moved),
 		TEST(t5_a_descriptor_that_is_closed_on_the_way_is_harmless),
 		TEST(t5_wrong_arguments_are_errors),
+		TEST(t5_what_stays_keeps_the_tree_where_it_is),
+		TEST(t5_a_loop_that_has_ended_refuses_all_kinds),
+		TEST(t5_a_loop_that_ends_frees_all_kinds_on_their_way),
 	};
 
 	talloc_disable_null_tracking();

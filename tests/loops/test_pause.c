@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Everybody stands still: contract row L9. */
 #include <sched.h>
+#include <talev/job.h>
 #include "loops/kit.h"
+#include "work/jobs.h"
 
 #define LOOPS 4
 
@@ -178,6 +180,87 @@ static void l09_a_thread_without_a_loop_stops_them_all(void **state)
 	thread_join(thread);
 }
 
+/* Two threads of a queue do jobs all the time, which the last loop sends. */
+static atomic_uint worked;
+static atomic_uint at_work;
+static struct talev_jobq *busy_queue;
+
+static int do_some(struct talev_job *job, void *data)
+{
+	(void)job;
+	(void)data;
+	atomic_fetch_add(&at_work, 1);
+	atomic_fetch_add(&worked, 1);
+	sched_yield();
+	atomic_fetch_sub(&at_work, 1);
+	return 0;
+}
+
+static void send_some(struct talev_loop *loop);
+
+static void did_some(struct talev_req *req)
+{
+	demand(talev_job_recv(req, NULL, NULL) == 0);
+	talloc_free(req);
+	if (!talev_loop_shutting_down(talev_loop_current()))
+		send_some(talev_loop_current());
+}
+
+static void send_some(struct talev_loop *loop)
+{
+	struct talev_context *ev = talev_loop_context(loop);
+	struct talev_req *req = talev_job_send(ev, ev, busy_queue, do_some, NULL);
+
+	demand(req != NULL);
+	talev_req_set_callback(req, did_some, NULL);
+}
+
+static void send_eight(struct talev_loop *loop, void *data)
+{
+	(void)data;
+	for (int i = 0; i < 8; i++)
+		send_some(loop);
+}
+
+static void pause_all(struct talev_loop *loop, void *data)
+{
+	struct talev_loops *loops = talev_loop_loops(loop);
+	unsigned before;
+
+	(void)data;
+	if (atomic_load(&worked) < 20 * (1 + atomic_load(&pauses))) {
+		demand(talev_async_run(loop, pause_all, NULL) == 0);
+		return;
+	}
+	demand(talev_jobq_pause(busy_queue) == 0);
+	demand(talev_loops_pause(loops) == 0);
+	before = atomic_load(&worked);
+	check_frozen(loop);
+	demand(atomic_load(&at_work) == 0 && atomic_load(&worked) == before);
+	demand(talev_loops_resume(loops) == 0);
+	demand(talev_jobq_resume(busy_queue) == 0);
+	if (atomic_fetch_add(&pauses, 1) < scaled(8, 2))
+		demand(talev_async_run(loop, pause_all, NULL) == 0);
+	else
+		talev_loops_shutdown(loops);
+}
+
+static void l09_loops_and_workers_stand_still(void **state)
+{
+	struct talev_loops *loops = make_loops(LOOPS);
+
+	(void)state;
+	busy_queue = talev_jobq_create(test_root(), "busy");
+	talev_jobq_set_concurrency(busy_queue, 2);
+	atomic_store(&pauses, 0);
+	atomic_store(&worked, 0);
+	assert_ok(talev_loops_setup(loops, spin, NULL));
+	assert_ok(talev_async_run(talev_loops_get(loops, LOOPS - 1), send_eight, NULL));
+	assert_ok(talev_async_run(talev_loops_get(loops, 1), pause_all, NULL));
+	test_loops(loops);
+	assert_true(atomic_load(&pauses) > 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,8 +268,10 @@ int main(void)
 		TEST(l09_a_second_pauser_is_told_that_it_is_busy),
 		TEST(l09_a_pause_in_a_teardown_job_works),
 		TEST(l09_a_thread_without_a_loop_stops_them_all),
+		JOB_TEST(l09_loops_and_workers_stand_still),
 	};
 
 	talloc_disable_null_tracking();
+	jobs_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -357,6 +357,32 @@ static void s05_a_loop_that_ends_frees_what_is_pending(void **state)
 	assert_int_equal(atomic_load(&destroyed), atomic_load(&made));
 }
 
+/* S6: each loop retires a hundred, and their destructors run on that loop, also when it was another
+ * one that kept them waiting. */
+static atomic_uint loops_done;
+
+static void retire_a_hundred(struct talev_loop *loop, void *data)
+{
+	(void)data;
+	for (int i = 0; i < 100; i++)
+		demand(talev_retire(make_shared(loop)) == 0);
+	if (atomic_fetch_add(&loops_done, 1) == 3)
+		talev_loops_shutdown(talev_loop_loops(loop));
+}
+
+static void s06_destructors_run_on_the_loop_that_retired(void **state)
+{
+	struct talev_loops *loops = make_loops(4);
+
+	(void)state;
+	forget();
+	atomic_store(&loops_done, 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_ok(talev_async_run(talev_loops_get(loops, i), retire_a_hundred, NULL));
+	test_loops(loops);
+	assert_int_equal(atomic_load(&destroyed), 400);
+}
+
 static void what_cannot_be_retired(void **state)
 {
 	struct talev_loops *loops = make_loops(1);
@@ -399,6 +425,7 @@ int main(void)
 		TEST(s04_what_a_handler_has_found_is_not_freed_before_it_returns),
 		TEST(s04_a_sleeping_loop_is_woken_to_free),
 		TEST(s05_a_loop_that_ends_frees_what_is_pending),
+		TEST(s06_destructors_run_on_the_loop_that_retired),
 		TEST(what_cannot_be_retired),
 		TEST(what_is_referred_to_cannot_be_retired),
 	};

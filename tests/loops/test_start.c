@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Setup, teardown, shutdown, signals: contract rows L1, L2, L3, L12. */
+#include <dirent.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include "loops/kit.h"
@@ -31,12 +32,26 @@ static void expect(struct talev_loop *loop, void *private_data)
 	scores[talev_loop_index(loop)]++;
 }
 
+static unsigned count_threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	const struct dirent *entry;
+	unsigned count = 0;
+
+	demand(tasks != NULL);
+	while ((entry = readdir(tasks)) != NULL)
+		if (entry->d_name[0] != '.')
+			count++;
+	closedir(tasks);
+	return count;
+}
+
 static void expect_setup_0(struct talev_loop *loop, void *private_data)
 {
 	char name[16];
 
-	/* A thread that were missing would have its turn here never. */
 	atomic_fetch_add(&threads_there, 1);
+	demand(count_threads() >= LOOPS);
 	expect(loop, private_data);
 	demand(pthread_getname_np(pthread_self(), name, sizeof(name)) == 0);
 	if (talev_loop_index(loop) > 0)
@@ -113,6 +128,68 @@ static void l02_teardown_jobs_run_backwards_and_what_they_send_runs(void **state
 	for (unsigned i = 0; i < LOOPS; i++)
 		assert_int_equal(scores[i], 3);
 	assert_int_equal(atomic_load(&arrived_late), LOOPS);
+}
+
+/* What the loop has for as long as it lives, and what would keep it alive. */
+static struct {
+	struct talev_fd *fde;
+	struct talev_timer *te;
+	int peer;
+} held;
+
+static void unused(struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *data)
+{
+	(void)ev;
+	(void)fde;
+	(void)flags;
+	(void)data;
+	demand(false);
+}
+
+static void unused_timer(
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *data)
+{
+	(void)te;
+	(void)now;
+	unused(ev, NULL, 0, data);
+}
+
+static void acquire(struct talev_loop *loop, void *data)
+{
+	struct talev_context *ev = talev_loop_context(loop);
+	int fds[2];
+
+	(void)data;
+	test_socketpair(fds);
+	held.peer = fds[1];
+	held.fde = talev_add_fd(ev, NULL, fds[0], TALEV_FD_READ, unused, NULL);
+	held.te = talev_add_ticker(ev, NULL, TALEV_SEC(3600), unused_timer, NULL);
+	assert_non_null(held.fde);
+	assert_non_null(held.te);
+	assert_ok(talev_fd_set_auto_close(held.fde));
+	stop_loops(loop, NULL);
+}
+
+static void let_go(struct talev_loop *loop, void *data)
+{
+	char byte;
+
+	(void)data;
+	assert_true(talev_loop_shutting_down(loop));
+	talloc_free(held.fde);
+	talloc_free(held.te);
+	assert_int_equal(read(held.peer, &byte, 1), 0);
+	close(held.peer);
+}
+
+static void l02_a_teardown_job_closes_and_frees_what_held_the_loop(void **state)
+{
+	struct talev_loops *loops = create(2);
+
+	(void)state;
+	assert_ok(talev_loop_setup(talev_loops_main(loops), acquire, NULL));
+	assert_ok(talev_loop_teardown(talev_loops_main(loops), let_go, NULL));
+	test_loops(loops);
 }
 
 static void *shut_it_down(void *arg)
@@ -283,6 +360,7 @@ static void watch_hup(struct talev_loop *loop, void *data)
 	assert_ok(kill(getpid(), SIGHUP));
 }
 
+/* L3: a shutdown by a signal. L12: and start, stop, start. */
 static void l12_term_int_and_hup_arrive_on_the_main_loop(void **state)
 {
 	struct sigaction before;
@@ -305,6 +383,55 @@ static void l12_term_int_and_hup_arrive_on_the_main_loop(void **state)
 		assert_ok(sigaction(SIGTERM, NULL, &after));
 		assert_ptr_equal(before.sa_handler, after.sa_handler);
 	}
+}
+
+/* Those that come while one is pending are one for the kernel already: told are so many calls as
+ * were delivered, and at least one for any number that was sent. */
+static unsigned told;
+
+static void count_hups(struct talev_context *ev, struct talev_signal *se, int signum, int count,
+	const void *siginfo, void *private_data)
+{
+	(void)ev;
+	(void)se;
+	(void)signum;
+	(void)siginfo;
+	(void)private_data;
+	hups += (unsigned)count;
+	told++;
+	stop_loops(talev_loop_current(), NULL);
+	talloc_free(se);
+}
+
+static void send_many_hups(struct talev_loop *loop, void *data)
+{
+	sigset_t set;
+
+	(void)data;
+	assert_non_null(
+		talev_add_signal(talev_loop_context(loop), NULL, SIGHUP, 0, count_hups, NULL));
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	/* The first five are one for the kernel, the others one for the loop. */
+	assert_ok(pthread_sigmask(SIG_BLOCK, &set, NULL));
+	for (int i = 0; i < 5; i++)
+		assert_ok(pthread_kill(pthread_self(), SIGHUP));
+	assert_ok(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
+	for (int i = 0; i < 5; i++)
+		assert_ok(pthread_kill(pthread_self(), SIGHUP));
+	assert_int_equal(told, 0);
+}
+
+static void l12_many_signals_are_told_in_one_call_that_counts(void **state)
+{
+	struct talev_loops *loops = create(1);
+
+	(void)state;
+	hups = told = 0;
+	assert_ok(talev_loop_setup(talev_loops_main(loops), send_many_hups, NULL));
+	test_loops(loops);
+	assert_int_equal(told, 1);
+	assert_int_equal(hups, 6);
 }
 
 /* The second signal comes while a teardown job never returns. */
@@ -357,11 +484,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(l01_setup_jobs_run_in_order_before_anything_foreign),
 		TEST(l02_teardown_jobs_run_backwards_and_what_they_send_runs),
+		TEST(l02_a_teardown_job_closes_and_frees_what_held_the_loop),
 		TEST(l03_shutdown_comes_from_any_thread_and_once),
 		TEST(l03_after_a_shutdown_run_returns_at_once),
 		TEST(l03_freeing_the_manager_in_the_main_loop_shuts_it_down),
 		TEST(l03_a_second_signal_ends_a_process_that_hangs),
 		TEST(l12_term_int_and_hup_arrive_on_the_main_loop),
+		TEST(l12_many_signals_are_told_in_one_call_that_counts),
 		TEST(a_manager_that_never_ran_is_freed),
 		TEST(several_managers_live_in_one_process),
 		TEST(wrong_arguments),

@@ -113,6 +113,8 @@ static void j08_a_drain_with_a_deadline(void **state)
 	assert_errno(talev_jobq_drain_recv(req), ECANCELED);
 	gate_open(&gates.go);
 	assert_int_equal(jobs_end(job), 0);
+	/* The one that was freed does not hold the loop. */
+	assert_false(talev_have_events(ev));
 }
 
 /* A job may have a loop of its own, and there wait for anything but itself. */

@@ -430,6 +430,8 @@ static void l11_a_request_freed_while_its_job_runs(void **state)
 	gate_wait(&gates.began);
 	talloc_free(req);
 	assert_notes("");
+	/* Nobody waits for it any more. */
+	assert_false(talev_have_events(ev));
 	gate_open(&gates.go);
 	drain = talev_jobq_drain_send(ev, ev, jobq);
 	assert_ok(talev_req_poll(drain));

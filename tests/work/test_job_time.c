@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* J6: deadlines of jobs; and what a queue with far too much to do does to the loop. */
+#include <time.h>
 #include "work/jobs.h"
 
 static void j06_a_deadline_that_passes_in_the_queue(void **state)
@@ -28,6 +29,70 @@ static void j06_a_deadline_that_passes_in_the_queue(void **state)
 	assert_int_equal(ran, 0);
 	assert_int_equal(jobs_info(jobq).queued, 0);
 	assert_int_equal(ends <= 1, 1);
+}
+
+/* Work 0, end 1, and its data is cleaned up once: however its time comes to be over, while nobody
+ * asks. */
+struct once {
+	unsigned ends;
+	unsigned destroyed;
+};
+
+static int destroyed_once(struct once **data)
+{
+	(*data)->destroyed++;
+	return 0;
+}
+
+static void ended_once(struct talev_req *req)
+{
+	struct once *once = talev_req_callback_data_void(req);
+
+	once->ends++;
+	assert_errno(talev_job_recv(req, NULL, NULL), ETIME);
+	talloc_free(req);
+}
+
+static int never_works(struct talev_job *job, void *data)
+{
+	(void)job;
+	(void)data;
+	demand(false);
+	return 0;
+}
+
+static void j06_no_work_one_end_one_cleanup(void **state)
+{
+	struct talev_context *ev = test_context(test_root());
+	struct talev_jobq *jobq = jobs_queue("once", 1);
+	struct once once[3] = {{0}};
+	struct talev_req *first;
+	struct gates gates;
+
+	(void)state;
+	gates_init(&gates);
+	first = jobs_block(ev, jobq, &gates);
+	for (int i = 0; i < 3; i++) {
+		const talev_time_t when[3] = {0, talev_now(ev), talev_now(ev) + TALEV_MSEC(2)};
+		struct once **data = talloc(test_root(), struct once *);
+		struct talev_req *req;
+
+		*data = &once[i];
+		talloc_set_destructor(data, destroyed_once);
+		req = talev_job_send(test_root(), ev, jobq, never_works, &data);
+		talev_req_set_callback(req, ended_once, &once[i]);
+		assert_ok(talev_job_set_deadline(req, when[i]));
+	}
+	while (once[0].ends + once[1].ends + once[2].ends < 3)
+		assert_ok(test_once(ev));
+	gate_open(&gates.go);
+	assert_int_equal(jobs_end(first), 0);
+	test_run(ev);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(once[i].ends, 1);
+		assert_int_equal(once[i].destroyed, 1);
+	}
+	assert_int_equal(jobs_info(jobq).done, 1);
 }
 
 /* The loop does not come around to it: the thread knows by itself. */
@@ -117,7 +182,12 @@ static void j06_a_deadline_that_passes_while_it_runs(void **state)
 	gate_wait(&gates.go);
 }
 
-/* 16 times more than can be done. */
+/*
+ * 16 times more jobs under way than the queue has room for, each of them sent again as soon as it
+ * has ended: most are refused. A 10 ms timer is to be on time all the same. Others use the machine
+ * as well, and take the processor away when they like; so what is asserted is how much time the
+ * loop itself used from the moment that the timer was due, and for how many callbacks.
+ */
 struct overload {
 	struct talev_context *ev;
 	struct talev_jobq *jobq;
@@ -125,18 +195,18 @@ struct overload {
 	unsigned done;
 	unsigned refused;
 	unsigned ticks;
-	unsigned late;
 	size_t most_queued;
 	talev_time_t due;
-	struct talev_timer *ticker;
-	struct talev_histogram *lateness;
-	unsigned after_due; /* callbacks since the timer was due */
+	talev_time_t used; /* by this thread, when a callback first saw that it is due */
+	unsigned overtaking;
+	struct talev_histogram *late;
+	struct talev_histogram *late_used;
 	struct talev_histogram *overtaken;
 };
 
 #define BACKLOG 64
-#define FLOOD   (16 * 20)
-#define TICKS   200
+#define THREADS 2
+#define TICKS   100
 
 static atomic_uint begun;
 
@@ -149,7 +219,24 @@ static int a_while(struct talev_job *job, void *data)
 	return 0;
 }
 
-static void flood(struct overload *o);
+static talev_time_t time_used(void)
+{
+	struct timespec ts;
+
+	assert_ok(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts));
+	return TALEV_SEC(ts.tv_sec) + ts.tv_nsec;
+}
+
+static void overload_ended(struct talev_req *req);
+
+static void overload_send(struct overload *o)
+{
+	struct talev_req *req = talev_job_send(o->ev, o->ev, o->jobq, a_while, NULL);
+
+	assert_non_null(req);
+	talev_req_set_callback(req, overload_ended, o);
+	o->in_flight++;
+}
 
 static void overload_ended(struct talev_req *req)
 {
@@ -161,22 +248,13 @@ static void overload_ended(struct talev_req *req)
 		assert_int_equal(errno, EAGAIN);
 		o->refused++;
 	}
-	o->in_flight--;
-	if (talev_now(o->ev) > o->due)
-		o->after_due++;
 	talloc_free(req);
-}
-
-/* Two threads do two of these in a millisecond: 20 in a tick. */
-static void flood(struct overload *o)
-{
-	for (int i = 0; i < FLOOD; i++) {
-		struct talev_req *req = talev_job_send(o->ev, o->ev, o->jobq, a_while, NULL);
-
-		assert_non_null(req);
-		talev_req_set_callback(req, overload_ended, o);
-		o->in_flight++;
-	}
+	o->in_flight--;
+	if (o->ticks == TICKS)
+		return;
+	if (talev_now(o->ev) >= o->due && o->overtaking++ == 0)
+		o->used = time_used();
+	overload_send(o);
 }
 
 static void tick(
@@ -185,55 +263,59 @@ static void tick(
 	struct overload *o = private_data;
 	size_t queued = jobs_info(o->jobq).queued;
 
-	(void)te;
-	talev_histogram_add(o->lateness, talev_now(ev) - o->due);
 	(void)now;
-	talev_histogram_add(o->overtaken, o->after_due);
-	o->after_due = 0;
-	o->due += TALEV_MSEC(10);
-	while (o->due < talev_now(ev))
-		o->due += TALEV_MSEC(10);
+	talev_histogram_add(o->late, talev_now(ev) - o->due);
+	talev_histogram_add(o->late_used, o->overtaking > 0 ? time_used() - o->used : 0);
+	talev_histogram_add(o->overtaken, o->overtaking);
+	o->overtaking = 0;
+	o->due = talev_timer_get_deadline(te);
 	if (queued > o->most_queued)
 		o->most_queued = queued;
-	if (++o->ticks < TICKS)
-		flood(o);
-	else
-		talloc_free(o->ticker);
+	if (++o->ticks == TICKS)
+		talloc_free(te);
 }
 
-/* That the timer is on time is asserted of the loop, not of the machine, which others use as well:
- * how many callbacks of jobs ran after the timer was due and before it was told. */
 static void overload_stays_within_the_backlog_and_the_loop_on_time(void **state)
 {
-	struct overload o = {.ev = test_context(test_root()), .jobq = jobs_queue("overload", 2)};
+	struct overload o = {
+		.ev = test_context(test_root()), .jobq = jobs_queue("overload", THREADS)};
+	struct talev_timer *te;
 
 	(void)state;
-	o.lateness = talev_histogram_create(test_root());
+	atomic_store(&begun, 0);
+	o.late = talev_histogram_create(test_root());
+	o.late_used = talev_histogram_create(test_root());
 	o.overtaken = talev_histogram_create(test_root());
 	talev_jobq_set_max_backlog(o.jobq, BACKLOG);
-	o.due = talev_now(o.ev) + TALEV_MSEC(10);
-	o.ticker = talev_add_ticker(o.ev, o.ev, TALEV_MSEC(10), tick, &o);
+	te = talev_add_ticker(o.ev, o.ev, TALEV_MSEC(10), tick, &o);
+	assert_non_null(te);
+	o.due = talev_timer_get_deadline(te);
+	for (int i = 0; i < 16 * (BACKLOG + THREADS); i++)
+		overload_send(&o);
 	test_run(o.ev);
-	assert_int_equal(o.in_flight, 0);
-	assert_true(o.most_queued <= BACKLOG);
-	assert_true(o.done > 0);
-	assert_true(o.refused > 8 * o.done);
-	assert_int_equal(o.done, atomic_load(&begun));
 	print_message("# done %u, refused %u; late: %s\n", o.done, o.refused,
-		talev_histogram_text(test_root(), o.lateness));
+		talev_histogram_text(test_root(), o.late));
+	print_message(
+		"# of that the loop used: %s\n", talev_histogram_text(test_root(), o.late_used));
 	print_message("# callbacks before a timer that was due: at the 99th percentile %d\n",
 		(int)talev_histogram_quantile(o.overtaken, 0.99));
-	/* The clock is read once a turn: never more than the callbacks of one turn, hardly ever
-	 * any. */
-	assert_in_range(talev_histogram_quantile(o.overtaken, 0.99), 0, FLOOD + BACKLOG);
+	assert_int_equal(o.in_flight, 0);
+	assert_int_equal(o.done, atomic_load(&begun));
+	assert_true(o.done > 0);
+	assert_true(o.most_queued > 0 && o.most_queued <= BACKLOG);
+	assert_true(o.refused > 16 * o.done || test_is_slow());
+	/* The clock is read once a turn, and a turn runs what was queued when it began. */
+	assert_in_range(
+		talev_histogram_quantile(o.overtaken, 0.99), 0, 3 * 16 * (BACKLOG + THREADS));
 	if (!test_is_slow())
-		assert_in_range(talev_histogram_quantile(o.overtaken, 0.5), 0, 16);
+		assert_in_range(talev_histogram_quantile(o.late_used, 0.99), 0, TALEV_MSEC(5));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		JOB_TEST(j06_a_deadline_that_passes_in_the_queue),
+		JOB_TEST(j06_no_work_one_end_one_cleanup),
 		JOB_TEST(j06_a_deadline_that_only_the_thread_notices),
 		JOB_TEST(j06_a_deadline_at_zero),
 		JOB_TEST(j06_a_deadline_that_passes_while_it_runs),
