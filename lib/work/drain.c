@@ -57,7 +57,7 @@ static void clean_up(struct talev_req *req, enum talev_req_state state)
 	if (draining->drain != NULL)
 		draining->drain->req = NULL;
 	draining->drain = NULL;
-	if (draining->held != NULL && talev_req_context(req) != NULL)
+	if (draining->held != NULL)
 		core_release(draining->held);
 	draining->held = NULL;
 }

@@ -68,7 +68,7 @@ static void clean_up(struct talev_req *req, enum talev_req_state state)
 		job->req = NULL;
 		sent->job = NULL;
 	}
-	if (sent->held != NULL && talev_req_context(req) != NULL)
+	if (sent->held != NULL)
 		core_release(sent->held);
 	sent->held = NULL;
 	if (state == TALEV_REQ_RECEIVED && sent->data != NULL)
