@@ -24,11 +24,17 @@ lock = $(if $(filter build,$(1)),.lock-waf_linux_build,.lock-waf-$(1))
 waf = $(if $(wildcard $(call lock,$(1))),,CONFIG_MK=no BUILD=$(1) ./configure $(DEVELOPER) $(2) && ) \
 	BUILD=$(1) buildtools/waf $(3)
 comma := ,
+space := $(subst ,, )
 kind = $(if $(filter $(ASAN),$(1)),--sanitize=address$(comma)undefined) \
 	$(if $(filter $(TSAN),$(1)),--sanitize=thread)
 # ThreadSanitizer is for some programs only: those that the driver would run.
 tsan_targets = $(shell buildtools/run_tests.py --only tsan --list | \
 	sed 's/ .*//; s,/,-,g; s/^/talev-/' | paste -sd,)
+# Some of them run the daemon.
+plugins_of = $(patsubst $(1)/%.c,talev-plugin-$(2)-%,$(wildcard $(1)/*.c))
+daemon_targets = $(subst $(space),$(comma),$(strip talev-talevd talev-talevctl \
+	$(call plugins_of,lib/plugind/plugins,plugins) \
+	$(call plugins_of,tests/plugind/plugins,tests-plugins)))
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
@@ -52,7 +58,7 @@ test check:
 	-@buildtools/bootstrap samba
 	@$(call waf,$(PLAIN),,build --tests)
 	@$(call waf,$(ASAN),$(call kind,$(ASAN)),build --tests)
-	@$(call waf,$(TSAN),$(call kind,$(TSAN)),build --tests --targets=$(tsan_targets))
+	@$(call waf,$(TSAN),$(call kind,$(TSAN)),build --tests --targets=$(tsan_targets)$(comma)$(daemon_targets))
 	@buildtools/run_tests.py $(T)
 
 test-fast:

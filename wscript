@@ -194,6 +194,9 @@ def configure(conf):
 	for name, _, wanted in PARTS:
 		on = everything(conf) or name in [part_of(l[0]) for l in LIBRARIES]
 		on = on and not option('talev_disable_' + name)
+		if name == 'talevd':
+			# Its plugins have loops and job queues.
+			on = on and env.TALEV_WITH_LOOPS
 		env['TALEV_WITH_' + name.upper()] = on
 		if on:
 			packages += [p for p in wanted if p not in packages]
@@ -350,7 +353,7 @@ def build_talevd(bld):
 		objects('talev-%s-main' % name, main, idx + 1)
 		bld(**common(bld, features='c cprogram', name='talev-' + name, target=name,
 			use=['talev-%s-main' % name, 'talev-%s-objects' % name, 'talev-plugind-common',
-				'talev-shared'] + keys(PLUGIND), install_path=directory))
+				'talev-shared', 'talev-loops-shared'] + keys(PLUGIND), install_path=directory))
 	build_plugins(bld, 'lib/plugind/plugins', 'plugins', '${TALEV_LIBDIR}/talev/plugins')
 
 
@@ -362,7 +365,8 @@ def build_plugins(bld, folder, target, install_path):
 		bld(**common(bld, features='c cshlib', env=env, source=source, idx=20,
 			name='talev-plugin-%s-%s' % (target.replace('/', '-'), name),
 			target='%s/%s' % (target, name), includes='include lib',
-			use=['talev-shared'] + keys(['talloc', 'libbsd']), install_path=install_path))
+			use=['talev-shared', 'talev-loops-shared'] + keys(['talloc', 'libbsd']),
+			install_path=install_path))
 
 
 # The library's own objects, and those of every library of ours that it needs.
@@ -398,7 +402,8 @@ def build_test(bld, room, source, support):
 			return
 		uses += ['talev-talevd-objects', 'talev-talevctl-objects', 'talev-plugind-common']
 		uses += keys(PLUGIND)
-	library = next((l for l in LIBRARIES if room in l[1].split()), LIBRARIES[0])
+	rooms = 'loops' if room == 'plugind' else room
+	library = next((l for l in LIBRARIES if rooms in l[1].split()), LIBRARIES[0])
 	if library not in libraries(bld):
 		return
 	# A test that defines __wrap_foo() means: every call of foo() in this program comes to me.

@@ -6,6 +6,8 @@
 #include "plugind/plugind.h"
 #include "plugind/log.h"
 #include "plugind/plugin.h"
+#include "plugind/pool.h"
+#include "plugind/queue.h"
 
 void apply_settings(struct daemon *d)
 {
@@ -19,8 +21,12 @@ void apply_first(struct daemon *d)
 {
 	struct config_section *section;
 
+	queues_apply(d, NULL);
+	pools_apply(d);
 	TAILQ_FOREACH (section, &d->config->sections, link)
 		plugin_load(d, section->name, NULL, NULL);
+	d->applied = true;
+	ready_check(d);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -38,11 +44,16 @@ static void name_unchangeable(const struct config *old, const struct config *new
 		log_message(TALEV_LOG_WARNING, "log changes at the next start, not now");
 }
 
-static bool same_file(const struct config_section *a, const struct config_section *b)
+/* Its section is gone, or may be another one. */
+void apply_to(struct plugin *p)
 {
-	const struct config_option *x = config_option(a, "file"), *y = config_option(b, "file");
+	const struct config_section *now = config_find(&p->daemon->config->sections, p->name);
 
-	return same_text(x ? x->value : NULL, y ? y->value : NULL);
+	p->outdated = false;
+	if (!now && p->section)
+		plugin_unload(p, NULL);
+	else if (now && !(p->section && config_same(now, p->section)))
+		plugin_reconfigure(p);
 }
 
 static void unload_removed(struct daemon *d, const struct config *old)
@@ -52,7 +63,11 @@ static void unload_removed(struct daemon *d, const struct config *old)
 
 	TAILQ_FOREACH (section, &old->sections, link) {
 		p = plugin_find(d, section->name);
-		if (p && !config_find(d->config, section->name))
+		if (!p || config_find(&d->config->sections, section->name))
+			continue;
+		if (plugin_is_busy(p))
+			p->outdated = true;
+		else
 			plugin_unload(p, NULL);
 	}
 }
@@ -64,14 +79,12 @@ static void load_changed(struct daemon *d, const struct config *old)
 	struct plugin *p;
 
 	TAILQ_FOREACH (section, &d->config->sections, link) {
-		before = config_find(old, section->name);
+		before = config_find(&old->sections, section->name);
 		p = plugin_find(d, section->name);
 		if (before && config_same(before, section))
 			continue;
 		if (!p || p->state == PLUGIN_CLOSING)
 			plugin_load(d, section->name, NULL, NULL);
-		else if (!before || !same_file(before, section))
-			plugin_reload(p, NULL);
 		else
 			plugin_reconfigure(p);
 	}
@@ -93,7 +106,11 @@ void apply_again(struct daemon *d)
 	log_open(new->syslog, new->log_level);
 	d->config = new;
 	apply_settings(d);
+	queues_apply(d, old);
+	pools_apply(d);
 	unload_removed(d, old);
 	load_changed(d, old);
+	pools_sweep(d);
+	queues_sweep(d);
 	talloc_free(old);
 }

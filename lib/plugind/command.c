@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
 #include <string.h>
-#include <talev/inspect.h>
+#include <talev/job.h>
 
 #include "plugind/client.h"
 #include "plugind/common.h"
-#include "plugind/config.h"
+#include "plugind/look.h"
 #include "plugind/plugind.h"
 #include "plugind/plugin.h"
-#include "plugind/tree.h"
+#include "plugind/queue.h"
 
 typedef void (*command_fn_t)(struct daemon *d, struct client *c, int count, char **words);
 
@@ -75,30 +76,92 @@ static void run_tree(struct daemon *d, struct client *c, int count, char **words
 	struct plugin *p = find(d, c, words[1]);
 
 	(void)count;
-	if (!p)
-		return;
-	if (!p->tree)
-		client_error(c, "%s is closing", p->name);
-	else
-		answer_text(c, tree_text(c, p->tree, COMMON_ANSWER_MAX));
+	if (p)
+		look_tree(d, c, p);
+}
+
+/* False: there is another word, and the client has its answer. */
+static bool wants_json(struct client *c, int count, char **words, bool *json)
+{
+	*json = count > 1;
+	if (!*json || strcmp(words[1], "--json") == 0)
+		return true;
+	client_error(c, "%s knows --json, not %s", words[0], words[1]);
+	return false;
 }
 
 static void run_events(struct daemon *d, struct client *c, int count, char **words)
 {
-	bool json = count > 1;
-	struct talev_snapshot *snapshot;
+	bool json;
 
-	if (json && strcmp(words[1], "--json") != 0) {
-		client_error(c, "events knows --json, not %s", words[1]);
+	if (wants_json(c, count, words, &json))
+		look_events(d, c, json);
+}
+
+static void run_loops(struct daemon *d, struct client *c, int count, char **words)
+{
+	bool json;
+
+	if (wants_json(c, count, words, &json))
+		look_loops(d, c, json);
+}
+
+/* What is to be set is known before anything is. */
+static void set_jobs(struct client *c, struct queue *queue, int count, char **words)
+{
+	struct queue_change change = {0};
+	char wanted[128];
+	int i, rc;
+
+	for (i = 0; i < count; i++) {
+		char *value = strchr(words[i], '=');
+
+		if (!value) {
+			client_error(c, "%s is not KEY=VALUE", words[i]);
+			return;
+		}
+		*value++ = '\0';
+		rc = queue_change_add(&change, words[i], value, wanted, sizeof(wanted));
+		if (rc == 0)
+			continue;
+		if (rc > 0)
+			client_error(c, "jobs have no %s", words[i]);
+		else
+			client_error(c, "%s takes %s, not \"%s\"", words[i], wanted, value);
 		return;
 	}
-	snapshot = talev_snapshot(c, d->ev);
-	if (!snapshot)
-		client_error(c, "out of memory");
+	if (queue_set(queue, &change) == 0)
+		client_ok(c, "");
+	else if (errno == EINVAL)
+		client_error(c, "min would be above max");
 	else
-		answer_text(c,
-			json ? talev_snapshot_json(c, snapshot) : talev_snapshot_text(c, snapshot));
-	talloc_free(snapshot);
+		client_error(c, "%s", strerror(errno));
+}
+
+/* jobs [NAME] [--json], or jobs NAME KEY=VALUE ... */
+static void run_jobs(struct daemon *d, struct client *c, int count, char **words)
+{
+	bool json = strcmp(words[count - 1], "--json") == 0;
+	struct queue *queue = NULL;
+	struct talev_jobq *jobq = NULL;
+
+	count -= json ? 1 : 0;
+	if (count > 1) {
+		queue = queue_find(d, words[1]);
+		if (!queue) {
+			client_error(c, "there are no jobs %s", words[1]);
+			return;
+		}
+		jobq = queue->jobq;
+	}
+	if (count > 2 && json)
+		client_error(c, "--json shows, and sets nothing");
+	else if (count > 2)
+		set_jobs(c, queue, count - 2, words + 2);
+	else if (json)
+		answer_text(c, talev_jobq_json(c, jobq));
+	else
+		answer_text(c, talev_jobq_text(c, jobq));
 }
 
 static void run_load(struct daemon *d, struct client *c, int count, char **words)
@@ -156,6 +219,8 @@ static const struct {
 	{"list", run_list},
 	{"tree", run_tree},
 	{"events", run_events},
+	{"loops", run_loops},
+	{"jobs", run_jobs},
 	{"load", run_load},
 	{"unload", run_unload},
 	{"reload", run_reload},

@@ -16,7 +16,7 @@
 
 #define COMMON_REQUEST_MAX 4096
 #define COMMON_ANSWER_MAX  (16u << 20)
-#define COMMON_WORDS_MAX   8
+#define COMMON_WORDS_MAX   16
 
 #ifndef TALEV_VERSION
 #define TALEV_VERSION "unreleased"

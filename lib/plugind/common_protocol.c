@@ -10,6 +10,8 @@ const struct common_command common_commands[] = {
 	{"list", "", 0, 0},
 	{"tree", "PLUGIN", 1, 1},
 	{"events", "[--json]", 0, 1},
+	{"loops", "[--json]", 0, 1},
+	{"jobs", "[NAME] [--json] | NAME KEY=VALUE...", 0, COMMON_WORDS_MAX - 1},
 	{"load", "PLUGIN [FILE]", 1, 2},
 	{"unload", "PLUGIN", 1, 1},
 	{"reload", "PLUGIN", 1, 1},

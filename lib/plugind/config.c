@@ -10,6 +10,7 @@
 
 #include "plugind/config.h"
 #include "plugind/log.h"
+#include "plugind/sections.h"
 #include "plugind/settings.h"
 
 /* libinih says nothing of a section without keys, of the line that it is at, of a section that
@@ -39,43 +40,55 @@ mistake(struct parser *parser, unsigned line, const char *format, ...)
 	parser->mistakes++;
 }
 
-static struct config_section *section_new(struct parser *parser, const char *name)
+static struct config_section *section_new(TALLOC_CTX *mem_ctx, const char *name, unsigned line)
 {
-	struct config_section *section = talloc_zero(parser->config, struct config_section);
+	struct config_section *section = talloc_zero(mem_ctx, struct config_section);
 
 	if (!section)
 		return NULL;
 	TAILQ_INIT(&section->options);
-	section->line = parser->line;
+	section->line = line;
 	section->name = talloc_strdup(section, name);
 	if (!section->name)
 		TALLOC_FREE(section);
 	return section;
 }
 
-static void section_begin(struct parser *parser, char *name)
+static struct config_section *find_any(struct parser *parser, const char *name)
 {
-	struct config_section *before;
+	struct config_sections *sections;
+
+	if (strcmp(name, "talevd") == 0)
+		return parser->settings;
+	sections = sections_of(parser->config, &name);
+	return config_find(sections, name);
+}
+
+static void section_begin(struct parser *parser, const char *title)
+{
+	struct config_section *before = find_any(parser, title);
+	struct config_sections *sections;
+	const char *name = title;
 
 	parser->section = NULL;
-	before = strcmp(name, "talevd") == 0 ? parser->settings : config_find(parser->config, name);
 	if (before) {
-		mistake(parser, parser->line, "section [%s] was there already, in line %u", name,
+		mistake(parser, parser->line, "section [%s] was there already, in line %u", title,
 			before->line);
 		return;
 	}
-	parser->section = section_new(parser, name);
+	sections = sections_of(parser->config, &name);
+	parser->section = section_new(parser->config, name, parser->line);
 	if (!parser->section) {
 		mistake(parser, parser->line, "%s", strerror(ENOMEM));
-	} else if (strcmp(name, "talevd") == 0) {
+	} else if (strcmp(title, "talevd") == 0) {
 		parser->settings = parser->section;
 	} else {
 		if (!config_name_valid(name))
 			mistake(parser, parser->line,
 				"[%s] cannot name a plugin: 1 to %d of A-Z a-z 0-9 _ . - are "
 				"allowed",
-				name, CONFIG_NAME_MAX);
-		TAILQ_INSERT_TAIL(&parser->config->sections, parser->section, link);
+				title, CONFIG_NAME_MAX);
+		TAILQ_INSERT_TAIL(sections, parser->section, link);
 	}
 }
 
@@ -109,6 +122,19 @@ static char *next_line(char *buffer, int size, void *stream)
 	return buffer;
 }
 
+static struct config_option *option_new(
+	struct config_section *section, const char *key, const char *value, unsigned line)
+{
+	struct config_option *option = talloc_zero(section, struct config_option);
+
+	if (!option || !(option->key = talloc_strdup(option, key)) ||
+		!(option->value = talloc_strdup(option, value)))
+		return NULL;
+	option->line = line;
+	TAILQ_INSERT_TAIL(&section->options, option, link);
+	return option;
+}
+
 static int key_value(void *user, const char *ignored, const char *key, const char *value)
 {
 	struct parser *parser = user;
@@ -117,8 +143,7 @@ static int key_value(void *user, const char *ignored, const char *key, const cha
 	(void)ignored;
 	if (!parser->section) {
 		/* After a section that was refused, its keys are no news. */
-		if (!parser->settings && TAILQ_EMPTY(&parser->config->sections) &&
-			parser->mistakes == 0)
+		if (parser->mistakes == 0)
 			mistake(parser, parser->line, "%s stands before the first [section]", key);
 		return 1;
 	}
@@ -127,15 +152,22 @@ static int key_value(void *user, const char *ignored, const char *key, const cha
 		mistake(parser, parser->line, "%s was set already, in line %u", key, option->line);
 		return 1;
 	}
-	option = talloc_zero(parser->section, struct config_option);
-	if (!option || !(option->key = talloc_strdup(option, key)) ||
-		!(option->value = talloc_strdup(option, value))) {
+	if (!option_new(parser->section, key, value, parser->line))
 		mistake(parser, parser->line, "%s", strerror(ENOMEM));
-		return 1;
-	}
-	option->line = parser->line;
-	TAILQ_INSERT_TAIL(&parser->section->options, option, link);
 	return 1;
+}
+
+static void check_sections(
+	struct parser *parser, const struct config_sections *sections, section_check_fn_t check)
+{
+	const struct config_section *section;
+	const struct config_option *option;
+	char error[256];
+
+	TAILQ_FOREACH (section, sections, link)
+		TAILQ_FOREACH (option, &section->options, link)
+			if (check(parser->config, section, option, error, sizeof(error)) == -1)
+				mistake(parser, option->line, "%s", error);
 }
 
 static void parse(struct parser *parser)
@@ -150,11 +182,14 @@ static void parse(struct parser *parser)
 		mistake(parser, (unsigned)line, "neither [section] nor key = value nor comment");
 	else if (line < 0)
 		mistake(parser, 0, "%s", strerror(ENOMEM));
-	if (!parser->settings)
-		return;
-	TAILQ_FOREACH (option, &parser->settings->options, link)
-		if (settings_apply(parser->config, option, error, sizeof(error)) == -1)
-			mistake(parser, option->line, "%s", error);
+	if (parser->settings) {
+		TAILQ_FOREACH (option, &parser->settings->options, link)
+			if (settings_apply(parser->config, option, error, sizeof(error)) == -1)
+				mistake(parser, option->line, "%s", error);
+	}
+	check_sections(parser, &parser->config->pools, sections_check_pool);
+	check_sections(parser, &parser->config->queues, sections_check_queue);
+	check_sections(parser, &parser->config->sections, sections_check_plugin);
 }
 
 /* Not realpath(3): a symbolic link is looked at again each time. */
@@ -180,6 +215,8 @@ static struct config *config_new(TALLOC_CTX *mem_ctx, const char *path)
 	if (!config)
 		goto fail;
 	TAILQ_INIT(&config->sections);
+	TAILQ_INIT(&config->pools);
+	TAILQ_INIT(&config->queues);
 	config->path = absolute(config, path);
 	if (config->path)
 		directory = talloc_strdup(config, config->path);
@@ -221,11 +258,11 @@ bool config_name_valid(const char *name)
 	       strcmp(name, "talevd") != 0;
 }
 
-struct config_section *config_find(const struct config *config, const char *name)
+struct config_section *config_find(const struct config_sections *sections, const char *name)
 {
 	struct config_section *section;
 
-	TAILQ_FOREACH (section, &config->sections, link)
+	TAILQ_FOREACH (section, sections, link)
 		if (strcmp(section->name, name) == 0)
 			return section;
 	return NULL;
@@ -239,6 +276,36 @@ struct config_option *config_option(const struct config_section *section, const 
 		if (strcmp(option->key, key) == 0)
 			return option;
 	return NULL;
+}
+
+const char *config_value(const struct config_section *section, const char *key)
+{
+	const struct config_option *option = section ? config_option(section, key) : NULL;
+
+	return option ? option->value : NULL;
+}
+
+unsigned config_number(const struct config_section *section, const char *key, unsigned otherwise)
+{
+	const char *value = config_value(section, key);
+
+	return value ? (unsigned)strtoul(value, NULL, 10) : otherwise;
+}
+
+struct config_section *config_copy(TALLOC_CTX *mem_ctx, const struct config_section *section)
+{
+	struct config_section *copy = section_new(mem_ctx, section->name, section->line);
+	const struct config_option *option;
+
+	if (!copy)
+		return NULL;
+	TAILQ_FOREACH (option, &section->options, link) {
+		if (!option_new(copy, option->key, option->value, option->line)) {
+			talloc_free(copy);
+			return NULL;
+		}
+	}
+	return copy;
 }
 
 static bool holds(const struct config_section *section, const struct config_section *other)

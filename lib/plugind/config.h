@@ -25,6 +25,8 @@ struct config_section {
 	TAILQ_HEAD(, config_option) options;
 };
 
+TAILQ_HEAD(config_sections, config_section);
+
 struct config {
 	char *path;      /* absolute */
 	char *directory; /* of the file: relative paths in it start here */
@@ -37,7 +39,10 @@ struct config {
 	unsigned clients;
 	talev_time_t timeout;
 	talev_time_t slow_handler;
-	TAILQ_HEAD(, config_section) sections; /* one per plugin, in the order of the file */
+	/* In the order of the file. */
+	struct config_sections sections;
+	struct config_sections pools;  /* [pool NAME] */
+	struct config_sections queues; /* [jobs NAME] */
 };
 
 #define CONFIG_NAME_MAX 32
@@ -48,8 +53,14 @@ struct config *config_read(TALLOC_CTX *mem_ctx, const char *path);
 /* Is it a name for a plugin: 1 to CONFIG_NAME_MAX of A-Z a-z 0-9 _ . - but not "talevd". */
 bool config_name_valid(const char *name);
 
-struct config_section *config_find(const struct config *config, const char *name);
+struct config_section *config_find(const struct config_sections *sections, const char *name);
 struct config_option *config_option(const struct config_section *section, const char *key);
+/* The value of the key, or NULL; section may be NULL too. */
+const char *config_value(const struct config_section *section, const char *key);
+/* The same, of one that was checked to be a number. */
+unsigned config_number(const struct config_section *section, const char *key, unsigned otherwise);
+/* NULL: ENOMEM. */
+struct config_section *config_copy(TALLOC_CTX *mem_ctx, const struct config_section *section);
 
 /* Same keys with the same values, in whatever order. */
 bool config_same(const struct config_section *a, const struct config_section *b);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -6,8 +7,9 @@
 
 #include "plugind/log.h"
 
-static bool use_syslog;
-static enum talev_log_level threshold = TALEV_LOG_INFO;
+/* Any thread logs; the daemon's says how. */
+static atomic_bool use_syslog;
+static _Atomic enum talev_log_level threshold = TALEV_LOG_INFO;
 
 static const struct {
 	const char *name;
@@ -28,11 +30,15 @@ static void library_message(enum talev_log_level level, const char *message, voi
 
 void log_open(bool to_syslog, enum talev_log_level level)
 {
+	static bool hooked; /* not once more: other threads may be using it */
+
 	if (to_syslog && !use_syslog)
 		openlog("talevd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	use_syslog = to_syslog;
 	threshold = level;
-	talev_set_log_fn(library_message, NULL);
+	if (!hooked)
+		talev_set_log_fn(library_message, NULL);
+	hooked = true;
 }
 
 void log_clean(char *text)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <talev/context.h>
 #include <talev/loop.h>
+#include <talev/proxy.h>
 #include <time.h>
 
 #include "plugind/common.h"
@@ -105,25 +106,27 @@ static int loop(struct daemon *d)
 	return 0;
 }
 
-static int serve(struct daemon *d, bool background)
+/* Nothing that others could know of runs yet. */
+static int open_all(struct daemon *d)
 {
 	d->ev = talev_context_init(d);
-	if (!d->ev) {
-		log_message(TALEV_LOG_ERROR, "%s", strerror(errno));
+	d->door = d->ev ? talev_threaded_context_create(d->ev, d) : NULL;
+	if (d->door && later_open(d) == 0)
+		return 0;
+	log_message(TALEV_LOG_ERROR, "%s", strerror(errno));
+	return -1;
+}
+
+static int serve(struct daemon *d)
+{
+	if (open_all(d) == -1)
 		return -1;
-	}
 	apply_settings(d);
 	d->control = control_open(d, d->config->control);
 	if (!d->control || signals_watch(d) == -1)
 		return -1;
-	apply_first(d);
 	setproctitle("%s", d->config->path);
-	if (background) {
-		detach_ready();
-		d->config->syslog = true;
-		log_open(true, d->config->log_level);
-	}
-	log_message(TALEV_LOG_INFO, "ready: %s", d->config->control);
+	apply_first(d);
 	if (loop(d) == -1)
 		return -1;
 	control_push(d->control);
@@ -143,10 +146,12 @@ static int run(struct daemon *d, const struct options *options)
 		return 1;
 	if (pidfile && pidfile_write(pidfile) == -1)
 		log_message(TALEV_LOG_WARNING, "%s: %s", d->config->pidfile, strerror(errno));
-	rc = serve(d, options->background);
-	TALLOC_FREE(d->control);
+	d->background = options->background;
+	rc = serve(d);
+	/* Who waits for the end of its connection may start the next daemon. */
 	if (pidfile)
 		pidfile_remove(pidfile);
+	TALLOC_FREE(d->control);
 	return rc == 0 ? 0 : 1;
 }
 
@@ -167,6 +172,8 @@ int main(int argc, char **argv, char **envp)
 	if (!d)
 		return 1;
 	TAILQ_INIT(&d->plugins);
+	TAILQ_INIT(&d->pools);
+	TAILQ_INIT(&d->queues);
 	d->config = config_read(d, options.config);
 	rc = 1;
 	if (d->config && options.test)
@@ -175,6 +182,8 @@ int main(int argc, char **argv, char **envp)
 		rc = run(d, &options);
 	if (rc == 0 && !options.test)
 		log_message(TALEV_LOG_INFO, "stopped");
-	talloc_free(d);
+	/* A thread that did not end may be looking at it. */
+	if (TAILQ_EMPTY(&d->pools))
+		talloc_free(d);
 	return rc;
 }

@@ -7,6 +7,9 @@
 #include "plugind/log.h"
 #include "plugind/module.h"
 
+/* The first descriptors end here. */
+#define LEAST offsetof(struct talev_plugin, init_loop)
+
 /* A descriptor of another ABI is read only as far as all of them agree. */
 static const char *check(
 	TALLOC_CTX *mem_ctx, const char *file, const struct talev_plugin *descriptor)
@@ -18,10 +21,10 @@ static const char *check(
 	if (descriptor->abi != TALEV_PLUGIN_ABI)
 		return talloc_asprintf(mem_ctx, "%s: built for plugin ABI %u, this talevd has %u",
 			file, descriptor->abi, TALEV_PLUGIN_ABI);
-	if (descriptor->size < sizeof(*descriptor))
+	if (descriptor->size < LEAST)
 		return talloc_asprintf(mem_ctx,
 			"%s: talev_plugin has %zu bytes, at least %zu are needed", file,
-			descriptor->size, sizeof(*descriptor));
+			descriptor->size, LEAST);
 	if (!descriptor->name || !descriptor->name[0])
 		return talloc_asprintf(mem_ctx, "%s: talev_plugin has no name", file);
 	if (!descriptor->init)
@@ -49,6 +52,8 @@ const char *module_open(TALLOC_CTX *mem_ctx, const char *file, struct module *mo
 		error = talloc_asprintf(mem_ctx, "not a plugin: %s", dlerror());
 	if (error || !module->descriptor)
 		module_close(module);
+	else if (module->descriptor->size >= sizeof(*module->descriptor))
+		module->init_loop = module->descriptor->init_loop;
 	return error;
 }
 
@@ -58,4 +63,5 @@ void module_close(struct module *module)
 		log_message(TALEV_LOG_ERROR, "dlclose: %s", dlerror());
 	module->handle = NULL;
 	module->descriptor = NULL;
+	module->init_loop = NULL;
 }

@@ -9,6 +9,9 @@
 struct module {
 	void *handle; /* of dlopen(3); NULL when it is not open */
 	const struct talev_plugin *descriptor;
+	/* What older descriptors do not have. */
+	int (*init_loop)(
+		const struct talev_plugin_host *host, struct talev_loop *loop, TALLOC_CTX *mem_ctx);
 };
 
 /* Opens the file and checks its descriptor. NULL: done; else one sentence that says why not,

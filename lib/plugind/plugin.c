@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <string.h>
-#include <talev/finalize.h>
 
 #include "plugind/config.h"
 #include "plugind/plugind.h"
 #include "plugind/host.h"
 #include "plugind/log.h"
 #include "plugind/plugin.h"
+#include "plugind/queue.h"
+#include "plugind/sections.h"
 
 static void start(struct plugin *p);
 
@@ -34,7 +35,7 @@ const char *plugin_state_name(const struct plugin *p)
 	return names[p->state];
 }
 
-static bool busy(const struct plugin *p)
+bool plugin_is_busy(const struct plugin *p)
 {
 	return p->state == PLUGIN_LOADING || p->state == PLUGIN_RELOADING;
 }
@@ -44,7 +45,7 @@ bool plugin_any_busy(const struct daemon *d)
 	struct plugin *p;
 
 	TAILQ_FOREACH (p, &d->plugins, link)
-		if (busy(p))
+		if (plugin_is_busy(p) && !plugin_is_away(p))
 			return true;
 	return false;
 }
@@ -52,6 +53,7 @@ bool plugin_any_busy(const struct daemon *d)
 static void settled(struct daemon *d)
 {
 	signals_settled(d);
+	ready_check(d);
 	stop_next(d);
 }
 
@@ -70,14 +72,10 @@ static void release(struct plugin *p)
 	talloc_free(p);
 }
 
-/* The finalizer of the plugin's tree: neither its memory nor a handler of it is left. */
-static void gone(struct talev_context *ev, void *arg)
+void plugin_gone(struct plugin *p)
 {
-	struct plugin *p = arg;
 	struct daemon *d = p->daemon;
 
-	(void)ev;
-	module_close(&p->module);
 	if (p->complete)
 		log_message(TALEV_LOG_INFO, "%s: unloaded", p->name);
 	p->complete = false;
@@ -98,15 +96,23 @@ static int take_down(struct plugin *p)
 	int saved;
 
 	p->state = PLUGIN_CLOSING;
-	if (talev_finalize(p->daemon->ev, p->tree, TALEV_FINALIZE_AFTER_FREE, gone, p) == 0) {
-		p->tree = NULL;
+	if (unload_begin(p) == 0)
 		return 0;
-	}
 	saved = errno;
 	p->state = before;
 	log_message(TALEV_LOG_ERROR, "%s: cannot be unloaded: %s", p->name, strerror(saved));
 	errno = saved;
 	return -1;
+}
+
+void plugin_stays(struct plugin *p, int error)
+{
+	log_message(TALEV_LOG_ERROR, "%s: cannot be unloaded: %s", p->name, strerror(error));
+	p->state = PLUGIN_FAILED;
+	p->again = false;
+	waiters_tell(&p->closers, strerror(error));
+	waiters_tell(&p->loaders, strerror(error));
+	settled(p->daemon);
 }
 
 /* Loading it did not work: tells everybody, and takes away what there is of it. */
@@ -118,11 +124,7 @@ static void failed(struct plugin *p, const char *error)
 	log_message(TALEV_LOG_ERROR, "%s: not loaded: %s", p->name, error);
 	waiters_tell(&p->loaders, text ? text : error);
 	talloc_free(text);
-	if (!p->tree) {
-		module_close(&p->module);
-		release(p);
-		settled(d);
-	} else if (take_down(p) == -1) {
+	if (take_down(p) == -1) {
 		p->state = PLUGIN_FAILED;
 		settled(d);
 	}
@@ -133,9 +135,7 @@ static void failed(struct plugin *p, const char *error)
 static char *file_of(struct plugin *p)
 {
 	const struct config *config = p->daemon->config;
-	const struct config_section *section = config_find(config, p->name);
-	const struct config_option *option = section ? config_option(section, "file") : NULL;
-	const char *file = p->given_file ? p->given_file : option ? option->value : NULL;
+	const char *file = p->given_file ? p->given_file : config_value(p->section, "file");
 
 	if (!file)
 		return talloc_asprintf(p, "%s/%s.so", config->plugins, p->name);
@@ -144,34 +144,98 @@ static char *file_of(struct plugin *p)
 	return config_path(p, config, file);
 }
 
+/* What it is told of its section is what was there when it was loaded, or asked to look again. */
+static int take_section(struct plugin *p)
+{
+	const struct config_section *section = config_find(&p->daemon->config->sections, p->name);
+	struct config_section *copy = section ? config_copy(p, section) : NULL;
+
+	if (section && !copy)
+		return -1;
+	talloc_free(p->section);
+	p->section = copy;
+	p->outdated = false;
+	return 0;
+}
+
+static const char *take_queues(struct plugin *p)
+{
+	const char *list = config_value(p->section, "jobs");
+	struct queue *queue, **more;
+	char name[64];
+
+	while (list && sections_next_word(&list, name, sizeof(name))) {
+		queue = queue_find(p->daemon, name);
+		if (!queue)
+			return talloc_asprintf(p, "there are no jobs %s", name);
+		more = talloc_realloc(p, p->queues, struct queue *, p->queue_count + 1);
+		if (!more)
+			return strerror(ENOMEM);
+		p->queues = more;
+		p->queues[p->queue_count++] = queue;
+		queue->users++;
+	}
+	return NULL;
+}
+
+/* NULL: it can be started; else why not. */
+static const char *prepare(struct plugin *p)
+{
+	const char *error;
+
+	talloc_free(p->file);
+	p->file = NULL;
+	if (take_section(p) == -1)
+		return strerror(ENOMEM);
+	p->file = file_of(p);
+	if (!p->file)
+		return strerror(ENOMEM);
+	error = module_open(p, p->file, &p->module);
+	if (error)
+		return error;
+	if (!p->module.handle)
+		return strerror(ENOMEM);
+	error = take_queues(p);
+	if (error)
+		return error;
+	return place_open(p);
+}
+
 static void start(struct plugin *p)
 {
 	const char *error;
-	int rc;
 
 	p->state = PLUGIN_LOADING;
 	TAILQ_REMOVE(&p->daemon->plugins, p, link);
 	TAILQ_INSERT_TAIL(&p->daemon->plugins, p, link);
-	talloc_free(p->file);
-	p->file = file_of(p);
-	if (!p->file) {
-		failed(p, strerror(ENOMEM));
+	error = prepare(p);
+	if (error) {
+		failed(p, error);
 		return;
 	}
-	error = module_open(p, p->file, &p->module);
-	if (error || !p->module.handle) {
-		failed(p, error ? error : strerror(ENOMEM));
-		return;
-	}
-	if (host_open(p) == -1) {
-		failed(p, strerror(ENOMEM));
-		return;
-	}
+	host_fill(p);
 	host_forget_asked(p);
-	rc = p->module.descriptor->init(&p->host);
-	if (rc != 0) {
-		error = talloc_asprintf(p, "init: %s", strerror(rc));
-		failed(p, error ? error : strerror(rc));
+	if (plugin_is_away(p)) {
+		place_init(p);
+		return;
+	}
+	p->tree = host_tree(p, p);
+	if (!p->tree) {
+		failed(p, strerror(ENOMEM));
+		return;
+	}
+	p->host.ev = p->daemon->ev;
+	p->host.mem_ctx = p->tree;
+	plugin_started(p, p->module.descriptor->init(&p->host));
+}
+
+void plugin_started(struct plugin *p, int error)
+{
+	char *text;
+
+	if (error) {
+		text = talloc_asprintf(p, "init: %s", strerror(error));
+		failed(p, text ? text : strerror(error));
 		return;
 	}
 	p->state = PLUGIN_LOADED;
@@ -179,6 +243,8 @@ static void start(struct plugin *p)
 	host_name_unused(p);
 	log_message(TALEV_LOG_INFO, "%s: loaded %s", p->name, p->file);
 	waiters_tell(&p->loaders, NULL);
+	if (p->outdated)
+		apply_to(p);
 	settled(p->daemon);
 }
 
@@ -236,7 +302,7 @@ void plugin_load(struct daemon *d, const char *name, const char *file, struct wa
 
 void plugin_unload(struct plugin *p, struct waiter *w)
 {
-	if (busy(p)) {
+	if (plugin_is_busy(p)) {
 		refuse(p->daemon, p->name, w, "is just being loaded");
 		return;
 	}
@@ -254,7 +320,7 @@ void plugin_unload(struct plugin *p, struct waiter *w)
 
 void plugin_reload(struct plugin *p, struct waiter *w)
 {
-	if (p->state == PLUGIN_CLOSING || busy(p)) {
+	if (p->state == PLUGIN_CLOSING || plugin_is_busy(p)) {
 		refuse(p->daemon, p->name, w, "is just being loaded or unloaded");
 		return;
 	}
@@ -266,24 +332,55 @@ void plugin_reload(struct plugin *p, struct waiter *w)
 	waiter_add(&p->loaders, w);
 }
 
+/* Is what the section says of the daemon's own keys something else now? */
+static bool must_move(const struct plugin *p)
+{
+	const struct config_section *now = config_find(&p->daemon->config->sections, p->name);
+	const char *const *key;
+
+	for (key = sections_own_keys; *key; key++) {
+		const char *a = config_value(p->section, *key), *b = config_value(now, *key);
+
+		if ((a || b) && (!a || !b || strcmp(a, b) != 0))
+			return true;
+	}
+	return false;
+}
+
 void plugin_reconfigure(struct plugin *p)
 {
-	int rc;
-
-	if (p->state != PLUGIN_LOADED || !p->module.descriptor->reload) {
+	if (plugin_is_busy(p)) {
+		p->outdated = true;
+		return;
+	}
+	if (p->state != PLUGIN_LOADED || !p->module.descriptor->reload || must_move(p)) {
 		plugin_reload(p, NULL);
+		return;
+	}
+	if (take_section(p) == -1) {
+		log_message(
+			TALEV_LOG_ERROR, "%s: goes on as it was: %s", p->name, strerror(ENOMEM));
 		return;
 	}
 	p->state = PLUGIN_RELOADING;
 	host_forget_asked(p);
-	rc = p->module.descriptor->reload(&p->host);
+	if (plugin_is_away(p))
+		place_reload(p);
+	else
+		plugin_reloaded(p, p->module.descriptor->reload(&p->host));
+}
+
+void plugin_reloaded(struct plugin *p, int error)
+{
 	p->state = PLUGIN_LOADED;
-	if (rc == 0) {
+	if (error == 0) {
 		host_name_unused(p);
 		log_message(TALEV_LOG_INFO, "%s: took over its new options", p->name);
 	} else {
 		log_message(TALEV_LOG_ERROR, "%s: goes on as it was: reload: %s", p->name,
-			strerror(rc));
+			strerror(error));
 	}
+	if (p->outdated)
+		apply_to(p);
 	settled(p->daemon);
 }

@@ -2,12 +2,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <bsd/stdlib.h>
 #include <sys/un.h>
 
 #include "plugind/common.h"
 #include "plugind/log.h"
 #include "plugind/settings.h"
+#include "plugind/value.h"
 
 #ifndef TALEV_PLUGINDIR
 #define TALEV_PLUGINDIR "/usr/local/lib/talev/plugins"
@@ -25,7 +25,7 @@ int settings_default(struct config *config)
 	return config->control && config->plugins ? 0 : -1;
 }
 
-/* These say in error what they would have taken. */
+/* Says in error what it would have taken. */
 
 static int set_path(struct config *config, char **path, const char *value, char *error, size_t size)
 {
@@ -45,34 +45,13 @@ static int set_path(struct config *config, char **path, const char *value, char 
 	return 0;
 }
 
-static int set_number(long long *number, const char *value, long long least, long long most,
-	char *error, size_t size)
-{
-	const char *problem;
-
-	*number = strtonum(value, least, most, &problem);
-	if (!problem)
-		return 0;
-	snprintf(error, size, "a number from %lld to %lld", least, most);
-	return -1;
-}
-
-static int set_choice(
-	int *choice, const char *value, const char *no, const char *yes, char *error, size_t size)
-{
-	*choice = strcmp(value, yes) == 0;
-	if (*choice || strcmp(value, no) == 0)
-		return 0;
-	snprintf(error, size, "%s or %s", no, yes);
-	return -1;
-}
-
 /* 1: no such key. */
 static int set(struct config *config, const char *key, const char *value, char *error, size_t size)
 {
 	struct sockaddr_un address;
 	long long number = 0;
-	int choice = 0, rc = 1;
+	bool choice = false;
+	int rc = 1;
 
 	if (strcmp(key, "control") == 0) {
 		rc = set_path(config, &config->control, value, error, size);
@@ -86,22 +65,22 @@ static int set(struct config *config, const char *key, const char *value, char *
 	} else if (strcmp(key, "plugins") == 0) {
 		rc = set_path(config, &config->plugins, value, error, size);
 	} else if (strcmp(key, "log") == 0) {
-		rc = set_choice(&choice, value, "stderr", "syslog", error, size);
+		rc = value_choice(&choice, value, "stderr", "syslog", error, size);
 		config->syslog = choice;
 	} else if (strcmp(key, "log_level") == 0) {
 		rc = log_level_parse(value, &config->log_level);
 		snprintf(error, size, "error, warning or info");
 	} else if (strcmp(key, "timing") == 0) {
-		rc = set_choice(&choice, value, "no", "yes", error, size);
+		rc = value_choice(&choice, value, "no", "yes", error, size);
 		config->timing = choice;
 	} else if (strcmp(key, "clients") == 0) {
-		rc = set_number(&number, value, 1, 1024, error, size);
+		rc = value_number(&number, value, 1, 1024, error, size);
 		config->clients = (unsigned)number;
 	} else if (strcmp(key, "timeout") == 0) {
-		rc = set_number(&number, value, 1, 3600, error, size);
+		rc = value_number(&number, value, 1, 3600, error, size);
 		config->timeout = TALEV_SEC(number);
 	} else if (strcmp(key, "slow_handler") == 0) {
-		rc = set_number(&number, value, 0, 3600000, error, size);
+		rc = value_number(&number, value, 0, 3600000, error, size);
 		config->slow_handler = TALEV_MSEC(number);
 	}
 	return rc;

@@ -1,32 +1,44 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "plugind/plugind.h"
 #include "plugind/log.h"
+#include "plugind/notify.h"
 #include "plugind/plugin.h"
+#include "plugind/pool.h"
 
-/* One after the other: the next is asked when the one before has gone. */
-void stop_next(struct daemon *d)
+/* One after the other: the next is asked when the one before has gone, unless that lives on threads
+ * of its own. True: all that can go have gone. */
+static bool unload_next(struct daemon *d)
 {
 	struct plugin *p;
+	bool all = true;
 
-	if (!d->stopping || d->stopped)
-		return;
 	TAILQ_FOREACH_REVERSE(p, &d->plugins, plugin_list, link)
 	{
-		switch (p->state) {
-		case PLUGIN_FAILED:
-			/* Its code stays, and so does what there is of it: until the end. */
+		/* Its code stays, and so does what there is of it: until the end. */
+		if (p->state == PLUGIN_FAILED)
 			continue;
-		case PLUGIN_LOADED:
+		if (p->state == PLUGIN_LOADED) {
 			plugin_unload(p, NULL);
 			if (p->state != PLUGIN_CLOSING) {
 				p->state = PLUGIN_FAILED;
 				continue;
 			}
-			return;
-		default:
-			return; /* comes back here when it is done */
 		}
+		/* It comes back here when it is done. */
+		if (!plugin_is_away(p))
+			return false;
+		all = false;
 	}
+	return all;
+}
+
+void stop_next(struct daemon *d)
+{
+	if (!d->stopping || d->stopped || !unload_next(d))
+		return;
+	/* A pool in which a plugin has failed cannot go. */
+	if (!pools_gone(d) && TAILQ_EMPTY(&d->plugins))
+		return;
 	d->stopped = true;
 	waiters_tell(&d->stoppers, NULL);
 }
@@ -37,5 +49,6 @@ void stop_begin(struct daemon *d)
 		return;
 	d->stopping = true;
 	log_message(TALEV_LOG_INFO, "stopping");
+	notify_send("STOPPING=1");
 	stop_next(d);
 }

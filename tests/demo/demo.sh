@@ -70,6 +70,10 @@ echo_data() {
 	echo "$(wc -c <"$dir/back") bytes to $1 and back: the same"
 }
 
+no_threads() {
+	ctl jobs sums | grep -q ' 0 threads'
+}
+
 more_than() {
 	[ "$(wc -c <"$1")" -gt "$2" ]
 }
@@ -97,6 +101,18 @@ period = 250ms
 
 [hup]
 signals = USR1
+
+[jobs sums]
+concurrency = 1
+idle = 250ms
+
+[primes]
+file = worker.so
+threads = 2
+jobs = sums
+upto = 20000
+unit = 1000
+pause = 100
 END
 show <"$dir/talevd.conf"
 if command -v valgrind >/dev/null; then
@@ -163,6 +179,28 @@ step "echo is loaded again and works as before."
 ctl load echo
 find_port
 echo_data "TCP:127.0.0.1:$port" | show
+
+step "primes has two loops of its own, each with a thread: this is what talevctl loops shows."
+await "a sum" grep -q 'primes: 2262 primes below 20000' "$dir/log"
+ctl loops | show
+[ "$(ctl loops | grep -c '^primes .* primes$')" = 2 ] || fail "primes is not on two loops"
+
+step "Its jobs run on a queue; how many do so at a time is changed while they run."
+ctl jobs | show
+ctl jobs sums concurrency=3
+sums=$(grep -c 'primes: 2262' "$dir/log")
+await "another sum" sh -c "[ \$(grep -c 'primes: 2262' '$dir/log') -gt $((sums + 1)) ]"
+echo "   Now:"
+ctl jobs sums | show
+
+step "primes is unloaded: its jobs, its loops and their threads end."
+ctl unload primes
+[ "$(ctl loops | wc -l)" = 2 ] || fail "there are other loops than the daemon's"
+await "the end of the threads of the queue" no_threads
+{
+	grep 'primes: unloaded' "$dir/log"
+	ctl loops
+} | show
 
 step "talevd stops: plugins first, last loaded first."
 ctl stop

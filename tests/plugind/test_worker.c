@@ -3,13 +3,14 @@
  * TIMEOUT: 300 */
 #include "harness.h"
 
-#define UNLOADS 1000
+#define UNLOADS 500
 
-static void threads_count_primes_together(void **state)
+static void jobs_count_primes_together(void **state)
 {
 	struct dut *d = *state;
 
-	conf_write(d, "[worker]\nthreads = 8\nupto = 100000\nunit = 100\npause = 10\n");
+	conf_write(d, "[jobs numbers]\nconcurrency = 8\n[worker]\njobs = numbers\nat_once = 8\n"
+		      "upto = 100000\nunit = 100\npause = 10\n");
 	start(d);
 	expect(d, "worker: 9592 primes below 100000");
 	expect(d, "worker: 9592 primes below 100000");
@@ -20,11 +21,14 @@ static void wrong_options_are_refused(void **state)
 {
 	struct dut *d = *state;
 
-	conf_write(d, "[worker]\nthreads = 65\n[other]\nfile = worker.so\npause = soon\n");
+	conf_write(d, "[jobs numbers]\n[worker]\njobs = numbers\nat_once = 0\n"
+		      "[other]\nfile = worker.so\njobs = numbers\npause = soon\n"
+		      "[third]\nfile = worker.so\n");
 	start(d);
-	assert_true(said(d, "worker: error: threads is 1 to 64, not \"65\""));
+	assert_true(said(d, "worker: error: at_once is 1 to 10000, not \"0\""));
 	assert_true(said(d, "error: worker: not loaded: init: Invalid argument"));
 	assert_true(said(d, "other: error: pause is 0 to 86400000, not \"soon\""));
+	assert_true(said(d, "third: error: jobs names one queue, not \"\""));
 	stop(d);
 }
 
@@ -42,74 +46,49 @@ static void expect_ok(struct dut *d, int fd)
 		give_up(d, "the daemon answers %.5s", answer);
 }
 
-/* A number in a line of /proc/PID/status. */
-static long status_of(pid_t pid, const char *key)
+/* The code that the jobs execute, and that of the callback of what they bring, is unmapped. */
+static void unloads_while_jobs_run(struct dut *d, const char *place)
 {
-	char path[64], line[256];
-	long number = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	file = fopen(path, "r");
-	assert_non_null(file);
-	while (number == -1 && fgets(line, sizeof(line), file))
-		if (strncmp(line, key, strlen(key)) == 0)
-			number = atol(line + strlen(key));
-	fclose(file);
-	return number;
-}
-
-/* A thread that was joined is still counted for a moment. */
-static void expect_threads(struct dut *d, long wanted)
-{
-	int tries = PATIENCE_MS;
-
-	while (status_of(d->pid, "Threads:") != wanted) {
-		if (tries-- == 0)
-			give_up(d, "%ld threads, not %ld", status_of(d->pid, "Threads:"), wanted);
-		poll(NULL, 0, 1);
-	}
-}
-
-/* The code that they execute, and that of the handler of what they have sent, is unmapped. */
-static void unloading_while_eight_threads_send(void **state)
-{
-	struct dut *d = *state;
-	long threads;
 	int fd, i;
 
-	conf_write(d, "timeout = 3600\n[ticker]\nperiod = 10m\n"
-		      "[worker]\nthreads = 8\nupto = 1000000000\nunit = 1\npause = 0\n");
+	conf_write(d,
+		"timeout = 3600\n[ticker]\nperiod = 10m\n[jobs numbers]\nconcurrency = 4\n"
+		"[worker]\njobs = numbers\nat_once = 16\nupto = 1000000000\nunit = 3\n%s",
+		place);
 	start(d);
-	threads = status_of(d->pid, "Threads:") - 8;
-	ctl_ok(d, "unload worker");
-	expect(d, "worker: unloaded");
 	fd = connect_unix(d->control);
 	assert_true(fd != -1);
 	for (i = 0; i < UNLOADS; i++) {
-		say(fd, "load worker\n");
-		expect_ok(d, fd);
-		expect(d, " was first");
 		say(fd, "unload worker\n");
 		expect_ok(d, fd);
 		expect(d, "worker: unloaded");
-		if (i % 100 == 0)
-			expect_threads(d, threads);
+		say(fd, "load worker\n");
+		expect_ok(d, fd);
 	}
 	close(fd);
 	ctl_ok(d, "tree ticker");
 	stop(d);
 }
 
-/* Each proxy has its own; one goes. */
-static void unloading_one_leaves_the_threads_of_another(void **state)
+static void unloading_while_jobs_run(void **state)
+{
+	unloads_while_jobs_run(*state, "");
+}
+
+static void unloading_while_jobs_of_another_thread_run(void **state)
+{
+	unloads_while_jobs_run(*state, "threads = 1\n");
+}
+
+static void unloading_one_leaves_the_jobs_of_another(void **state)
 {
 	struct dut *d = *state;
 	int i;
 
 	conf_write(d,
-		"[one]\nfile = worker.so\nthreads = 4\nupto = 1000000000\nunit = 1\n"
-		"[two]\nfile = worker.so\nthreads = 4\nupto = 100000\nunit = 1000\npause = 0\n");
+		"[jobs numbers]\nconcurrency = 4\n"
+		"[one]\nfile = worker.so\njobs = numbers\nupto = 1000000000\nunit = 1\n"
+		"[two]\nfile = worker.so\njobs = numbers\nupto = 100000\nunit = 1000\npause = 0\n");
 	start(d);
 	for (i = 0; i < 20; i++) {
 		ctl_ok(d, "reload one");
@@ -121,10 +100,11 @@ static void unloading_one_leaves_the_threads_of_another(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		daemon_test(threads_count_primes_together),
+		daemon_test(jobs_count_primes_together),
 		daemon_test(wrong_options_are_refused),
-		daemon_test(unloading_while_eight_threads_send),
-		daemon_test(unloading_one_leaves_the_threads_of_another),
+		daemon_test(unloading_while_jobs_run),
+		daemon_test(unloading_while_jobs_of_another_thread_run),
+		daemon_test(unloading_one_leaves_the_jobs_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -403,6 +403,33 @@ static void j12_a_family_whose_queue_and_context_go(void **state)
 	}
 }
 
+/* Each job and each drain keeps the loop going, until it is freed or finalized, or its context is.
+ */
+static void what_goes_before_its_end_keeps_the_loop_no_longer(void **state)
+{
+	struct talev_context *ev = test_context(test_root());
+	struct talev_jobq *jobq = jobs_queue("going", 1);
+	static struct gates gates; /* a job that nobody waits for looks at them */
+	static atomic_uint ran;
+	TALLOC_CTX *tree = talloc_new(test_root());
+	struct talev_req *job, *waits;
+
+	(void)state;
+	gates_init(&gates);
+	job = jobs_block(ev, jobq, &gates);
+	waits = drain(ev, jobq, drained);
+	talloc_steal(tree, jobs_send_count(ev, jobq, &ran));
+	talloc_steal(tree, drain(ev, jobq, again));
+	assert_true(talev_have_events(ev));
+	talloc_free(job);
+	talloc_free(waits);
+	assert_true(talev_have_events(ev));
+	assert_ok(talev_finalize(ev, tree, TALEV_FINALIZE_NOW, NULL, NULL));
+	assert_false(talev_have_events(ev));
+	gate_open(&gates.go);
+	assert_notes("");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +445,7 @@ int main(void)
 		JOB_TEST(j12_what_was_added_by_a_cancelled_job_never_begins),
 		JOB_TEST(j12_adding_fails_at_once),
 		JOB_TEST(j12_a_family_whose_queue_and_context_go),
+		JOB_TEST(what_goes_before_its_end_keeps_the_loop_no_longer),
 	};
 
 	jobs_begin();

@@ -9,4 +9,4 @@ static int never(const struct talev_plugin_host *host)
 
 extern const struct talev_plugin talev_plugin;
 const struct talev_plugin talev_plugin = {
-	TALEV_PLUGIN_MAGIC, 4711, sizeof(struct talev_plugin), "bad_abi", never, NULL};
+	TALEV_PLUGIN_MAGIC, 4711, sizeof(struct talev_plugin), "bad_abi", never, NULL, NULL};

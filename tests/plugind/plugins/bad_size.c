@@ -9,4 +9,4 @@ static int never(const struct talev_plugin_host *host)
 
 extern const struct talev_plugin talev_plugin;
 const struct talev_plugin talev_plugin = {
-	TALEV_PLUGIN_MAGIC, TALEV_PLUGIN_ABI, 16, "bad_size", never, NULL};
+	TALEV_PLUGIN_MAGIC, TALEV_PLUGIN_ABI, 16, "bad_size", never, NULL, NULL};
