@@ -59,8 +59,8 @@ struct backend {
 
 struct backend_ops {
 	const char *name;
-	/* Reports a BACKEND_INTERNAL descriptor once for each time it is written, whether it has been
-	 * read or not. */
+	/* Reports a BACKEND_INTERNAL descriptor once for each time it is written, whether it has
+	 * been read or not. */
 	bool edges;
 
 	/* NULL: ENOMEM, EMFILE, ENFILE, ... */

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include "base/base.h"
 #include "loops/node.h"
-#include "thread/home.h"
+#include "thread/thread.h"
 
 #define BATCH_MOST  256
 #define BATCH_FIRST 16
