@@ -87,8 +87,10 @@ struct talev_context {
 	unsigned spin_misses;
 	unsigned spin_rest; /* so many sleeps go without */
 	uint64_t turns;
-	uint64_t waits;
-	uint64_t handlers;
+	/* Other threads look at these: see pulse.c. */
+	_Atomic uint64_t waits;
+	_Atomic uint64_t handlers;
+	_Atomic uint8_t pulse; /* enum core_pulse_state */
 	talev_trace_fn_t trace;
 	void *trace_private;
 	talev_log_fn_t log; /* NULL: the log hook */
@@ -100,6 +102,18 @@ static inline void trace(struct talev_context *ev, enum talev_trace_point point,
 {
 	if (ev->trace != NULL)
 		core_trace(ev, point, src);
+}
+
+/* One more, for others to see. It is no read-modify-write: only the owner writes. */
+static inline void context_count(_Atomic uint64_t *counter)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+		memory_order_relaxed);
+}
+
+static inline void context_pulse(struct talev_context *ev, enum core_pulse_state state)
+{
+	atomic_store_explicit(&ev->pulse, (uint8_t)state, memory_order_relaxed);
 }
 
 /* slot.c */

@@ -133,7 +133,7 @@ __attribute__((noinline)) static bool fire_observed(
 		return not_fired(life, src);
 	core_trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
 	src->calls++;
-	ev->handlers++;
+	context_count(&ev->handlers);
 	src->kind->fire(src, flags, now);
 	there = frame.object != NULL;
 	if (clocked && life->ev != NULL)
@@ -161,7 +161,7 @@ static inline bool fire_source(
 	if (!life_enter(&frame, life, &src->life))
 		return not_fired(life, src);
 	src->calls++;
-	ev->handlers++;
+	context_count(&ev->handlers);
 	kind->fire(src, flags, now);
 	life_leave(&frame);
 	if (kind->fired != NULL && frame.object != NULL && src->life.state == TALEV_LIVE)

@@ -169,7 +169,7 @@ static int wait_kernel(struct talev_context *ev, bool block, struct backend_even
 	int error;
 
 	deadlines_get(ev, &deadlines);
-	ev->waits++;
+	context_count(&ev->waits);
 	if (!ev->observed && ev->spin == 0 && TAILQ_EMPTY(&ev->hooks))
 		return ev->backend->ops->wait(ev->backend, &deadlines, block, events, max);
 	if (block && ev->spin > 0) {
@@ -204,7 +204,10 @@ int ready_wait(struct talev_context *ev, bool block, struct backend_event *event
 	ev->always_next = !ev->always_next;
 	if (n == max)
 		return n;
+	if (block && !always)
+		context_pulse(ev, CORE_ASLEEP);
 	more = wait_kernel(ev, block && !always, events + n, max - n);
+	context_pulse(ev, CORE_AWAKE);
 	if (more < 0)
 		return always && errno == EINTR ? n : -1;
 	n += sift(ev, events + n, more);
