@@ -108,6 +108,16 @@ static inline bool has_event(enum talev_watchdog_event event)
 	return false;
 }
 
+static inline bool has_told(enum talev_watchdog_event event)
+{
+	bool has;
+
+	pthread_mutex_lock(&told.lock);
+	has = has_event(event);
+	pthread_mutex_unlock(&told.lock);
+	return has;
+}
+
 static inline void wait_for_event(enum talev_watchdog_event event)
 {
 	pthread_mutex_lock(&told.lock);
