@@ -7,6 +7,7 @@
 #include <talev/pool.h>
 #include <talev/retire.h>
 #include "loops/watchdog_kit.h"
+#include "work/jobs.h"
 
 static void hang_in_fd(struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *data)
 {
@@ -344,7 +345,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(w1_the_stuck_handler_is_named),
-		TEST(w1_the_stuck_job_is_named),
+		JOB_TEST(w1_the_stuck_job_is_named),
 		TEST(w2_each_pool_has_its_own_limit),
 		TEST(w4_a_live_lock_is_no_pass),
 		TEST(w6_hearts_go_with_their_loops),
@@ -353,5 +354,6 @@ int main(void)
 	};
 
 	talloc_disable_null_tracking();
+	jobs_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@ static struct {
 	unsigned count;
 	enum talev_watchdog_event event[16];
 	char hearts[16][64];
+	char texts[16][4096];
 	enum talev_watchdog_trouble trouble;
 	char heart[64];
 	char handler[128];
@@ -58,6 +59,7 @@ static inline bool note_report(const struct talev_watchdog_report *report, void 
 		told.answered = report->answered;
 		told.frames = report->frames;
 	}
+	strlcpy(told.texts[told.count], report->text, sizeof(told.texts[0]));
 	strlcpy(told.hearts[told.count], report->heart, sizeof(told.hearts[0]));
 	told.event[told.count++] = report->event;
 	pthread_cond_broadcast(&told.changed);
