@@ -12,6 +12,13 @@
  */
 #define LONG_ENOUGH (LIMIT / 1000 * 10)
 
+/* As a new program: the memory of this one is nothing that it could leak. */
+static void end_tormentor(const char *status)
+{
+	execl("/bin/sh", "sh", "-c", "exit $0", status, (char *)NULL);
+	_exit(127);
+}
+
 static pid_t start_tormentor(void (*fn)(pid_t victim, int tell))
 {
 	pid_t victim = getpid();
@@ -24,7 +31,7 @@ static pid_t start_tormentor(void (*fn)(pid_t victim, int tell))
 	demand(pid >= 0);
 	if (pid == 0) {
 		fn(victim, fds[1]);
-		_exit(0);
+		end_tormentor("0");
 	}
 	close(fds[1]);
 	demand(read(fds[0], &byte, 1) == 1);
@@ -128,7 +135,7 @@ static void trace_it(pid_t victim, int tell)
 
 	demand(write(tell, "x", 1) == 1);
 	if (!may)
-		_exit(77);
+		end_tormentor("77");
 	usleep((useconds_t)LONG_ENOUGH);
 }
 
