@@ -90,8 +90,9 @@ static int tell(const struct notify *notify, const char *what)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return -1;
-	n = sendto(fd, what, strlen(what), MSG_NOSIGNAL, (const struct sockaddr *)&notify->to,
-		notify->length);
+	/* A manager that does not listen is not to stop the watchdog. */
+	n = sendto(fd, what, strlen(what), MSG_NOSIGNAL | MSG_DONTWAIT,
+		(const struct sockaddr *)&notify->to, notify->length);
 	error = errno;
 	(void)base_close(fd);
 	errno = error;
@@ -110,7 +111,8 @@ bool notify_due(struct notify *notify, talev_time_t now, talev_time_t period)
 
 void notify_alive(const struct notify *notify)
 {
-	if (tell(notify, "WATCHDOG=1") != 0)
+	/* It has many of them already if there is no room. */
+	if (tell(notify, "WATCHDOG=1") != 0 && errno != EAGAIN)
 		base_log(TALEV_LOG_WARNING, "watchdog: the service manager was not told: error %d",
 			errno);
 }
