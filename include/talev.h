@@ -26,3 +26,4 @@
 #include <talev/timer.h>
 #include <talev/trace.h>
 #include <talev/wakeup.h>
+#include <talev/watchdog.h>

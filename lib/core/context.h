@@ -62,8 +62,10 @@ struct talev_context {
 	size_t timers_queued;      /* in all of timers */
 	talev_time_t timers_quiet; /* no timer is due before, and that is far; 0: not known */
 	uint64_t turns;
-	uint64_t waits;
-	uint64_t handlers;
+	/* Other threads look at these: see pulse.c. */
+	_Atomic uint64_t waits;
+	_Atomic uint64_t handlers;
+	_Atomic uint8_t pulse; /* enum core_pulse_state */
 	struct slots slots;
 	talev_time_t longest_wait; /* of this call of a loop; 0: no limit */
 	talev_time_t spin;         /* how long to look about before sleeping */
@@ -106,6 +108,18 @@ static inline void trace(struct talev_context *ev, enum talev_trace_point point,
 {
 	if (ev->trace != NULL)
 		core_trace(ev, point, src);
+}
+
+/* One more, for others to see. It is no read-modify-write: only the owner writes. */
+static inline void context_count(_Atomic uint64_t *counter)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+		memory_order_relaxed);
+}
+
+static inline void context_pulse(struct talev_context *ev, enum core_pulse_state state)
+{
+	atomic_store_explicit(&ev->pulse, (uint8_t)state, memory_order_relaxed);
 }
 
 /* slot.c */

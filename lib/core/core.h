@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <talev/context.h>
+#include <talev/finalize.h>
 #include <talev/trace.h>
 #include "core/backend.h"
 #include "core/source.h"
@@ -175,6 +176,34 @@ struct core_wake *core_wake_get(struct talev_context *ev);
 void wake_post(struct core_wake *wake);
 /* Any thread. */
 void wake_unref(struct core_wake *wake);
+
+/* What other threads may see of a loop. */
+enum core_pulse_state {
+	CORE_OUTSIDE, /* no loop of it is on the stack */
+	CORE_AWAKE,
+	CORE_ASLEEP, /* it waits for the kernel, or looks about instead */
+};
+struct core_pulse {
+	enum core_pulse_state state;
+	uint64_t waits;    /* how often it has come round, to look at the kernel */
+	uint64_t handlers; /* that it has begun */
+};
+/* Any thread, as long as ev is there. */
+void core_look(const struct talev_context *ev, struct core_pulse *pulse);
+/* Somebody keeps it from going on, and answers for that. Owner, in its loop. */
+void core_rest(struct talev_context *ev, bool rests);
+
+/* What a thread is doing. */
+struct core_doing {
+	const struct talev_context *ev; /* to compare; NULL: it is gone */
+	uint64_t handlers;              /* that ev had begun by then */
+	char name[64];                  /* of the source; empty if that has gone */
+	char location[128];             /* where it was made */
+	talev_finalizer_t finalizer;    /* it is in that, of that source; NULL: in a handler */
+};
+/* The innermost handler or finalizer of this thread; false: it is in none. Also in a Unix signal
+ * handler, whatever that has interrupted. */
+bool core_doing(struct core_doing *doing);
 
 /* For inspect: calls fn for every source of ev that is not internal, oldest first within each
  * queue. fn must change nothing. */

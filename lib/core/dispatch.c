@@ -147,7 +147,7 @@ __attribute__((noinline)) static bool fire_observed(
 		return not_fired(life, src);
 	core_trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
 	src->calls++;
-	ev->handlers++;
+	context_count(&ev->handlers);
 	src->kind->fire(src, flags, now);
 	there = frame.object != NULL;
 	if (clocked && life->ev != NULL)
@@ -175,7 +175,7 @@ static inline bool fire_source(
 	if (!life_enter(&frame, life, &src->life))
 		return not_fired(life, src);
 	src->calls++;
-	ev->handlers++;
+	context_count(&ev->handlers);
 	kind->fire(src, flags, now);
 	life_leave(&frame);
 	if (kind->fired != NULL && frame.object != NULL && src->life.state == TALEV_LIVE)
@@ -431,7 +431,7 @@ static enum unit run_light(struct talev_context *ev, struct source *src, unsigne
 			src->ev = NULL;
 		frame.object = &src->life;
 		src->calls++;
-		ev->handlers++;
+		context_count(&ev->handlers);
 		ev->immediate_streak++;
 		src->kind->run(src, ev);
 	} while (run_on(ev, life, &frame) && ev->immediate_streak < budget &&
@@ -480,7 +480,7 @@ static enum unit run_due(struct talev_context *ev, struct source *src, unsigned 
 		take_due(ev, src);
 		frame.object = &src->life;
 		src->calls++;
-		ev->handlers++;
+		context_count(&ev->handlers);
 		fired = src->kind->fired;
 		src->kind->fire(src, 0, turn_time_of(ev, src));
 		if (frame.object == NULL || src->life.state != TALEV_LIVE)

@@ -57,7 +57,7 @@ int talev_re_initialise(struct talev_context *ev)
 	ev->fork_generation = base_fork_generation();
 	ev->embedded = false;
 	/* What a batch on the stack still holds is of the old kernel objects. */
-	ev->waits++;
+	context_count(&ev->waits);
 	ops = ev->ops;
 	core_known = NULL;
 	TALLOC_FREE(ev->backend);

@@ -69,6 +69,7 @@ static int enter(struct loop_call *call, struct talev_context *ev, const char *l
 	if (call->outermost) {
 		ev->broken = false;
 		owner_take(ev);
+		context_pulse(ev, CORE_AWAKE);
 	}
 	life_ref(ev->life);
 	ev->level++;
@@ -82,6 +83,8 @@ static int leave(struct loop_call *call, enum turn last)
 
 	if (!gone) {
 		call->ev->level--;
+		if (call->outermost)
+			context_pulse(call->ev, CORE_OUTSIDE);
 		if (call->outermost && call->ev->break_pending) {
 			call->ev->break_pending = false;
 			call->ev->broken = true;

@@ -39,15 +39,21 @@ static inline int ready_wait_kernel(
 {
 	const struct backend_deadlines *deadlines = &backend_no_deadlines;
 	struct backend_deadlines some;
+	int n;
 
 	if (deadlines_any(ev) || ev->longest_wait != 0) {
 		deadlines_get(ev, &some);
 		deadlines = &some;
 	}
-	ev->waits++;
+	context_count(&ev->waits);
+	if (block)
+		context_pulse(ev, CORE_ASLEEP);
 	if (ev->observed || ev->spin > 0 || !TAILQ_EMPTY(&ev->hooks))
-		return ready_wait_watched(ev, block, deadlines, events, max);
-	return ev->ops->wait(ev->backend, deadlines, block, events, max);
+		n = ready_wait_watched(ev, block, deadlines, events, max);
+	else
+		n = ev->ops->wait(ev->backend, deadlines, block, events, max);
+	context_pulse(ev, CORE_AWAKE);
+	return n;
 }
 
 /* One wait, at most max reports, talev's own descriptors already served. -1: errno. */
@@ -116,7 +122,7 @@ __attribute__((always_inline)) static inline bool ready_fire(
 		return core_fire(ev, src, told, 0);
 	(void)life_enter(&frame, life, &src->life);
 	src->calls++;
-	ev->handlers++;
+	context_count(&ev->handlers);
 	fs->handler(ev, (struct talev_fd *)fs, (uint16_t)told, src->private_data);
 	life_leave(&frame);
 	if (life->ready_count > 0)

@@ -87,6 +87,8 @@ static inline bool life_enter(
 	frame->pin = NULL;
 	if (object != NULL && object->rec != NULL && !life_enter_guarded(frame))
 		return false;
+	/* A Unix signal handler that finds the frame finds it whole. */
+	atomic_signal_fence(memory_order_release);
 	LIST_INSERT_HEAD(&life_frames, frame, link);
 	return true;
 }
@@ -135,6 +137,9 @@ void life_bury(struct life *life, struct life_rec *rec, void *tree);
 bool life_seal(struct life_rec *grave);
 /* Runs a sealed grave without pins before its turn in the queue. */
 void life_run_now(struct life_rec *grave);
+/* The finalizer that frame is of: its function, and its object if that has memory. For this thread,
+ * also in a Unix signal handler. NULL: it is no finalizer's. */
+talev_finalizer_t life_finalizer(const struct life_frame *frame, const struct life_object **object);
 /* Does ptr lie in a grave of this thread? */
 bool life_is_below_grave(const void *ptr);
 /* While there is none, asking costs nothing. */

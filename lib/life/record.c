@@ -120,8 +120,24 @@ static void unqueue(struct life_rec *rec)
 	rec->life->ready_count--;
 }
 
+/* The innermost finalizer that this thread is in. */
+struct finalizing {
+	const struct life_frame *frame;
+	const struct life_rec *rec;
+};
+static _Thread_local struct finalizing finalizing __attribute__((tls_model("initial-exec")));
+
+talev_finalizer_t life_finalizer(const struct life_frame *frame, const struct life_object **object)
+{
+	if (frame != finalizing.frame)
+		return NULL;
+	*object = finalizing.rec->object;
+	return finalizing.rec->fn;
+}
+
 static void call(struct life *life, const struct life_rec *rec)
 {
+	struct finalizing outer = finalizing;
 	struct life_frame frame;
 
 	if (rec->fn == NULL)
@@ -130,7 +146,9 @@ static void call(struct life *life, const struct life_rec *rec)
 		rec->fork_generation != base_fork_generation())
 		return;
 	(void)life_enter(&frame, life, NULL);
+	finalizing = (struct finalizing){&frame, rec};
 	rec->fn(life->ev, rec->arg);
+	finalizing = outer;
 	life_leave(&frame);
 	if (life->ev == NULL)
 		life_settle(life);

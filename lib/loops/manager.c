@@ -87,6 +87,7 @@ void loop_close(struct talev_loop *loop)
 {
 	struct manager *manager = loop->manager;
 
+	watch_loop_ends(loop);
 	async_close(loop);
 	retire_close(loop);
 	/* Closes the door: what is behind it is dropped, what comes is refused. */
@@ -112,6 +113,7 @@ static void manager_free(struct manager *manager)
 {
 	struct talev_pool *pool;
 
+	watch_manager_ends(manager);
 	for (unsigned i = 0; i < manager_count(manager); i++)
 		loop_free(manager_loop(manager, i));
 	while ((pool = TAILQ_FIRST(&manager->pools)) != NULL) {

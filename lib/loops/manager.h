@@ -12,6 +12,7 @@
 #include <bsd/sys/queue.h>
 #include <talev/loops.h>
 #include "loops/retire.h"
+#include "loops/watchdog.h"
 #include "thread/thread.h"
 
 enum manager_state { MANAGER_IDLE, MANAGER_RUNNING, MANAGER_ENDED };
@@ -77,6 +78,7 @@ struct talev_loop {
 	bool ended;    /* under the lock */
 	bool answered; /* the last report; under the lock */
 	pthread_t thread;
+	struct watched watched;
 };
 
 struct manager {

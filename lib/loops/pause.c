@@ -23,13 +23,14 @@ static void deliver_pause(struct talev_context *ev, struct core_post *post)
 	struct manager *manager = loop_of_pause(post)->manager;
 	unsigned pause;
 
-	(void)ev;
+	core_rest(ev, true);
 	pthread_mutex_lock(&manager->lock);
 	pause = manager->pauses;
 	count_parked(manager);
 	while (manager->pauses == pause)
 		pthread_cond_wait(&manager->changed, &manager->lock);
 	pthread_mutex_unlock(&manager->lock);
+	core_rest(ev, false);
 }
 
 /* It ends: nothing runs there any more. */

@@ -55,6 +55,7 @@ static void live(struct talev_loop *loop)
 {
 	struct talev_loop *before = loop_set_current(loop);
 
+	watch_loop_begins(loop);
 	retire_begin(loop);
 	jobs_run_setup(loop);
 	while (turn(loop)) {

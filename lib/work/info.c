@@ -124,6 +124,31 @@ static void put_json(struct jobq *q, void *private_data)
 	out_string(out, "}");
 }
 
+const char *work_queue_name(const struct talev_jobq *jobq)
+{
+	return jobq_of(jobq)->name;
+}
+
+static struct work_running describe(const struct talev_job *job)
+{
+	return (struct work_running){
+		.queue = job->q->name,
+		.job = job_name(job),
+		.location = job_location(job),
+		.since = job->since,
+		.tid = job->tid,
+	};
+}
+
+bool work_current(struct work_running *running)
+{
+	const struct talev_job *job = worker_job();
+
+	if (job != NULL)
+		*running = describe(job);
+	return job != NULL;
+}
+
 struct each {
 	void (*fn)(const struct work_running *running, void *private_data);
 	void *private_data;
@@ -136,13 +161,7 @@ static void each_of(struct jobq *q, void *private_data)
 
 	jobq_lock(q);
 	TAILQ_FOREACH (job, &q->active, link) {
-		struct work_running running = {
-			.queue = q->name,
-			.job = job_name(job),
-			.location = job_location(job),
-			.since = job->since,
-			.tid = job->tid,
-		};
+		struct work_running running = describe(job);
 
 		if (job->place == JOB_RUNNING)
 			each->fn(&running, each->private_data);

@@ -10,6 +10,7 @@
  */
 #include "work/jobq.h"
 #include "work/forks.h"
+#include "work/work.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -31,8 +32,10 @@ struct worker {
 	struct talev_job *job;
 	talev_time_t idle_since;
 	pid_t tid;
+	int lets_through; /* this signal, of all; 0: none */
 };
 
+static atomic_int let_through;
 static _Thread_local struct worker *this_worker;
 
 struct talev_job *worker_job(void)
@@ -253,10 +256,29 @@ static bool idle(struct jobq *q, struct worker *self, talev_time_t since)
 	return goes_on;
 }
 
+void work_let_through(int signum)
+{
+	atomic_store_explicit(&let_through, signum, memory_order_relaxed);
+}
+
+static void set_mask(struct worker *self, int signum)
+{
+	sigset_t set;
+
+	sigfillset(&set);
+	if (signum != 0)
+		sigdelset(&set, signum);
+	pthread_sigmask(SIG_SETMASK, &set, NULL);
+	self->lets_through = signum;
+}
+
 static void run(struct jobq *q, struct worker *self, struct talev_job *job)
 {
 	unsigned generation = fork_generation();
+	int signum = atomic_load_explicit(&let_through, memory_order_relaxed);
 
+	if (signum != self->lets_through)
+		set_mask(self, signum);
 	self->job = job;
 	job->error = job->fn(job, job->data);
 	self->job = NULL;
