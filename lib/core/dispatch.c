@@ -5,7 +5,7 @@
 #include <sys/param.h>
 
 /* Handlers of one class in a row before the others get their turn. */
-#define STREAK 256
+#define STREAK 64
 /* How much of what other threads have sent goes before descriptors. */
 #define BACKLOG ((size_t)1024)
 
