@@ -49,9 +49,9 @@ static void l07_a_job_arms_itself_a_million_times_without_memory(void **state)
  * L8: three that go on for ever by themselves, and beside them a 10 ms timer and a ping-pong. How
  * long those wait is counted in handlers of the greedy ones, since the machine is not ours alone:
  * between the moment that the timer is due, or the byte is written, and its handler. A turn runs at
- * most 256 immediates and 256 timers more than there were when it began, and the calls of one go.
+ * most 64 immediates and 64 timers more than there were when it began, and the calls of one go.
  */
-#define TURN (256 + 256 + 256 + 16)
+#define TURN (64 + 64 + 256 + 16)
 
 struct greedy {
 	struct talev_loop *loop;
