@@ -24,6 +24,7 @@
 #include "work/forks.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdalign.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -212,7 +213,10 @@ static struct outcome *look(struct hub *hub, struct outcome *word)
 		hub->idle_since = now;
 	if (hub->gap >= LOOK / 2 || !hub->may_look)
 		return word;
-	while (word == NULL && now < hub->idle_since + LOOK) {
+	for (talev_time_t polite = now + WORK_ALONE;
+		word == NULL && now < hub->idle_since + LOOK;) {
+		if (now > polite)
+			sched_yield();
 		for (int i = 0; i < 32 && word == NULL; i++) {
 			work_pause();
 			word = atomic_load_explicit(&hub->word, memory_order_relaxed);

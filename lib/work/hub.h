@@ -15,6 +15,10 @@
 struct hub;
 struct outcome;
 
+/* Who looks for longer than this lets others have the processor between two looks: the one that is
+ * waited for may have no other. */
+#define WORK_ALONE TALEV_USEC(1)
+
 /* Between two looks at what another processor will write. */
 static inline void work_pause(void)
 {

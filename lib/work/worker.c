@@ -13,6 +13,7 @@
 #include "work/work.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -145,14 +146,20 @@ static void returned(
 /* Looks for jobs without the lock, until that time. */
 static bool look(struct jobq *q, talev_time_t until)
 {
+	talev_time_t polite = now() + WORK_ALONE;
+	talev_time_t at = 0;
+
 	do {
+		if (at > polite)
+			sched_yield();
 		for (int i = 0; i < 16; i++) {
 			if (inbox_any(q) ||
 				atomic_load_explicit(&q->queued, memory_order_relaxed) > 0)
 				return true;
 			work_pause();
 		}
-	} while (now() < until);
+		at = now();
+	} while (at < until);
 	return false;
 }
 
