@@ -15,20 +15,6 @@
 struct hub;
 struct outcome;
 
-/* Who looks for longer than this lets others have the processor between two looks: the one that is
- * waited for may have no other. */
-#define WORK_ALONE TALEV_USEC(1)
-
-/* Between two looks at what another processor will write. */
-static inline void work_pause(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__) || defined(__arm__)
-	__asm__ volatile("yield");
-#endif
-}
-
 struct outcome_ops {
 	/* On the owner's thread, in its loop. */
 	void (*deliver)(struct outcome *outcome);
