@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/base.h"
+#include "work/look.h"
 
 /* As long as it may look before it sleeps. Descriptors are not seen meanwhile. */
 #define LOOK TALEV_USEC(10)
@@ -59,7 +60,8 @@ struct hub {
 	struct outcome *first; /* taken, not yet delivered, oldest first */
 	struct outcome *spare; /* memory */
 	unsigned spare_count;
-	bool may_look;    /* there is more than one processor */
+	bool may_look; /* there is more than one processor */
+	struct work_habit looks;
 	talev_time_t gap; /* how long it used to take until there was one, when there was none */
 	talev_time_t idle_since; /* 0: it is not */
 	unsigned skip;           /* handlers until it is looked at */
@@ -204,21 +206,22 @@ static bool ready(struct core_hook *hook)
 static struct outcome *look(struct hub *hub, struct outcome *word)
 {
 	talev_time_t now;
+	talev_time_t end;
 
 	if (hub->expected_count == 0)
 		return word;
 	now = base_clock_now(TALEV_CLOCK_MONOTONIC);
 	if (hub->idle_since == 0)
 		hub->idle_since = now;
-	if (hub->gap >= LOOK / 2 || !hub->may_look)
+	end = hub->idle_since + work_look_time(hub->gap, LOOK);
+	if (hub->gap >= LOOK / 2 || !hub->may_look || now >= end || !work_may_try(&hub->looks))
 		return word;
-	while (word == NULL && now < hub->idle_since + LOOK) {
-		for (int i = 0; i < 32 && word == NULL; i++) {
-			work_pause();
-			word = atomic_load_explicit(&hub->word, memory_order_relaxed);
-		}
+	while (word == NULL && now < end) {
+		work_pause();
+		word = atomic_load_explicit(&hub->word, memory_order_relaxed);
 		now = base_clock_now(TALEV_CLOCK_MONOTONIC);
 	}
+	work_tried(&hub->looks, word != NULL);
 	return word;
 }
 

@@ -15,16 +15,6 @@
 struct hub;
 struct outcome;
 
-/* Between two looks at what another processor will write. */
-static inline void work_pause(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__) || defined(__arm__)
-	__asm__ volatile("yield");
-#endif
-}
-
 struct outcome_ops {
 	/* On the owner's thread, in its loop. */
 	void (*deliver)(struct outcome *outcome);

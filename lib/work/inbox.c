@@ -46,19 +46,6 @@ int admit(struct jobq *q, const char *class_name, struct talev_job *job)
 	return 0;
 }
 
-/* If it had been waited for more to come: was that of use? */
-static void judge_gathering(struct jobq *q, unsigned count)
-{
-	if (!q->gathered)
-		return;
-	q->gathered = false;
-	if (count > 1)
-		q->gather_misses = 0;
-	else if (q->gather_misses < 6)
-		q->gather_misses++;
-	q->gather_rest = (1u << q->gather_misses) - 1;
-}
-
 static unsigned admit_all(struct jobq *q, struct outcome *last)
 {
 	struct outcome *oldest = NULL;
@@ -88,7 +75,11 @@ unsigned inbox_admit(struct jobq *q)
 	if (found == NULL || found == CLOSED)
 		return 0;
 	count = admit_all(q, atomic_exchange_explicit(&q->inbox, NULL, memory_order_acq_rel));
-	judge_gathering(q, count);
+	if (q->gathered) {
+		/* Was it of use to wait for more? */
+		q->gathered = false;
+		work_tried(&q->gathering, count > 1);
+	}
 	return count;
 }
 

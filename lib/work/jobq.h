@@ -25,6 +25,7 @@
 #include <talev/time.h>
 #include "work/histogram.h"
 #include "work/hub.h"
+#include "work/look.h"
 
 struct jobq;
 struct worker;
@@ -145,9 +146,9 @@ struct jobq {
 	bool may_spin;   /* there is more than one processor */
 	bool spinning;
 	bool gathered; /* before the inbox was looked into */
-	unsigned gather_misses;
-	unsigned gather_rest; /* so many times it is not tried */
-	talev_time_t gap;     /* how long a thread used to wait for the next job, when it did */
+	struct work_habit gathering;
+	struct work_habit looks;
+	talev_time_t gap; /* how long a thread used to wait for the next job, when it did */
 	size_t returned;
 	uint64_t sent;
 	uint64_t done;

@@ -145,15 +145,13 @@ static void returned(
 /* Looks for jobs without the lock, until that time. */
 static bool look(struct jobq *q, talev_time_t until)
 {
+	bool found;
+
 	do {
-		for (int i = 0; i < 16; i++) {
-			if (inbox_any(q) ||
-				atomic_load_explicit(&q->queued, memory_order_relaxed) > 0)
-				return true;
-			work_pause();
-		}
-	} while (now() < until);
-	return false;
+		work_pause();
+		found = inbox_any(q) || atomic_load_explicit(&q->queued, memory_order_relaxed) > 0;
+	} while (!found && now() < until);
+	return found;
 }
 
 /* When jobs come one close upon the other, some are let come together: or each would cost both
@@ -163,32 +161,24 @@ static void gather_a_while(void)
 	talev_time_t until = now() + GATHER_TIME;
 
 	while (now() < until)
-		for (int i = 0; i < 16; i++)
-			work_pause();
-}
-
-static bool may_gather(struct jobq *q)
-{
-	if (q->gap >= GATHER_TIME)
-		return false;
-	if (q->gather_rest == 0)
-		return true;
-	q->gather_rest--;
-	return false;
+		work_pause();
 }
 
 static void spin(struct jobq *q, const struct worker *self)
 {
-	bool crowded = may_gather(q);
+	talev_time_t until = self->idle_since + work_look_time(q->gap, SPIN);
+	bool gather = q->gap < GATHER_TIME && work_may_try(&q->gathering);
+	bool found;
 
 	q->spinning = true;
 	q->coming++;
 	jobq_unlock(q);
-	crowded = look(q, self->idle_since + SPIN) && crowded;
-	if (crowded)
+	found = look(q, until);
+	if (found && gather)
 		gather_a_while();
 	pthread_mutex_lock(&q->lock);
-	q->gathered = crowded;
+	q->gathered = found && gather;
+	work_tried(&q->looks, found);
 	(void)inbox_admit(q);
 	q->coming--;
 	q->spinning = false;
@@ -248,7 +238,8 @@ static bool idle(struct jobq *q, struct worker *self, talev_time_t since)
 	if (q->closed)
 		return false;
 	self->idle_since = since;
-	if (q->gap < SPIN / 2 && !q->spinning && q->running < q->concurrency && q->may_spin)
+	if (q->gap < SPIN / 2 && !q->spinning && q->running < q->concurrency && q->may_spin &&
+		work_may_try(&q->looks))
 		spin(q, self);
 	if (startable(q) == 0)
 		goes_on = sleep_until_called(q, self);
