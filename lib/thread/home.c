@@ -2,6 +2,7 @@
 #include "thread/home.h"
 
 #include <stdlib.h>
+#include "thread/thread.h"
 
 /* That may be packed, and as much that was brought, and is kept. */
 #define MOST ((size_t)64 * 1024)
@@ -84,14 +85,14 @@ void home_pack(struct home *home, size_t size)
 
 	if (!home->far || size == 0)
 		return;
-	if (home->bytes + size + HOME_HEADER > MOST)
+	if (home->bytes + size + THREAD_HEADER > MOST)
 		return;
-	block = home_alike(size);
+	block = thread_alike(size);
 	if (block == NULL)
 		return;
 	block->next = home->packed;
 	home->packed = block;
-	home->bytes += size + HOME_HEADER;
+	home->bytes += size + THREAD_HEADER;
 }
 
 void home_bring(struct home *home)

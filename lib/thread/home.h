@@ -20,13 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include "thread/mailbox.h"
-
-/* What a cache does not keep is not worth the way. */
-#define HOME_LARGEST ((size_t)1024)
-/* talloc's own part of a chunk. Another value would only make the list longer than it is worth. */
-#define HOME_HEADER 96
 
 struct block;
 
@@ -41,13 +35,6 @@ struct home {
 	size_t bytes;
 	bool far;
 };
-
-/* Memory that is like that of a talloc chunk of that size, which has just been freed. NULL: none
- * that is worth the way. For free(). */
-static inline void *home_alike(size_t size)
-{
-	return size + HOME_HEADER <= HOME_LARGEST ? malloc(size + HOME_HEADER) : NULL;
-}
 
 void home_init(struct home *home);
 /* Frees a message's worth of blocks. Any thread that sends. */
