@@ -24,6 +24,9 @@
 
 struct block;
 
+/* So many blocks early the sender asks for the one that it will free. */
+#define HOME_AHEAD 4
+
 struct home {
 	/* For all: blocks that the receiver has brought. */
 	alignas(THREAD_LINE) struct block *_Atomic brought;
@@ -32,6 +35,8 @@ struct home {
 	atomic_uintptr_t sender;
 	/* The receiver's: blocks that are to go, and whether the last sender is another thread. */
 	alignas(THREAD_LINE) struct block *packed;
+	struct block *recent[HOME_AHEAD]; /* those packed last, in turn */
+	unsigned count;
 	size_t bytes;
 	bool far;
 };
