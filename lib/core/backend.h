@@ -42,6 +42,9 @@ struct backend_deadlines {
 	talev_time_t longest; /* in ns from now, whatever the clocks say; 0: no limit */
 };
 
+/* By its address too: nothing to look at. */
+extern const struct backend_deadlines backend_no_deadlines;
+
 struct backend {
 	const struct backend_ops *ops;
 	struct talev_context *ev;
@@ -56,7 +59,8 @@ struct backend {
 
 struct backend_ops {
 	const char *name;
-	/* Reports a BACKEND_INTERNAL descriptor once for each time it is written, read or not. */
+	/* Reports a BACKEND_INTERNAL descriptor once for each time it is written, whether it has
+	 * been read or not. */
 	bool edges;
 
 	/* NULL: ENOMEM, EMFILE, ENFILE, ... */
