@@ -7,7 +7,6 @@
 #include <errno.h>
 #include "base/base.h"
 #include "loops/node.h"
-#include "thread/thread.h"
 
 #define BATCH_MOST  256
 #define BATCH_FIRST 16
@@ -122,7 +121,7 @@ static void call(struct source *src)
 	node->fn(loop, data);
 	if (loop->async.runner == src)
 		talloc_free_children(tray);
-	node_load(node, home_alike(size));
+	node_load(node, thread_alike(size));
 }
 
 /* The parent of what the calls at this depth of nested loops get. */
@@ -237,27 +236,6 @@ void async_close(struct talev_loop *loop)
 		forget(post);
 }
 
-/* What must not cross: a chunk that somebody else refers to, and what a loop here refers to. */
-static void look_at(const void *ptr, int depth, int max_depth, int is_ref, void *private_data)
-{
-	bool *may_cross = private_data;
-
-	(void)depth;
-	(void)max_depth;
-	if (is_ref || talloc_reference_count(ptr) > 0 || !source_may_leave(ptr))
-		*may_cross = false;
-}
-
-static bool may_cross(const void *ptr)
-{
-	bool may = true;
-
-	talloc_report_depth_cb(ptr, 0, -1, look_at, &may);
-	if (!may)
-		errno = EINVAL;
-	return may;
-}
-
 static int send_node(struct talev_loop *loop, struct node *node)
 {
 	if (mailbox_send(loop->mb, &node->post) != 0)
@@ -302,7 +280,7 @@ int _talev_async_run(
 		errno = EINVAL;
 		return -1;
 	}
-	if (data != NULL && *data != NULL && !may_cross(*data))
+	if (data != NULL && !thread_may_cross(*data))
 		return -1;
 	return async_send(loop, fn, data, where);
 }

@@ -30,7 +30,7 @@ struct async_box {
 	struct core_post_ops ops; /* of the posts of this loop: they lead back to it */
 	struct mailbox_pile calls;
 	struct core_post *ahead; /* one of them, whose data has been asked for, or NULL */
-	struct source *runner; /* runs them, in turn with the immediates of the loop */
+	struct source *runner;   /* runs them, in turn with the immediates of the loop */
 	bool queued;
 	unsigned batch;    /* how many the runner calls in one go */
 	unsigned depth;    /* of calls on the stack: nested loops */

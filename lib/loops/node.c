@@ -26,6 +26,7 @@ static struct node_slab *slab_create(void)
 
 	if (slab == NULL)
 		return NULL;
+	atomic_init(&slab->carries, false);
 	for (size_t i = 0; i < NODES; i++)
 		slab->nodes[i].data = NULL;
 	return slab;

@@ -2,15 +2,21 @@
 #include "thread/home.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include "thread/thread.h"
 
 /* That may be packed, and as much that was brought, and is kept. */
 #define MOST ((size_t)64 * 1024)
 /* The immediate and the data. */
 #define MESSAGE 2
 
+/* ahead is some further down the list, and may have gone: it is not looked at, only asked for. */
 struct block {
 	struct block *next;
+	const struct block *ahead;
 };
+/* Of a block: talloc's head and a little more. */
+#define LINES 3
 
 static uintptr_t this_thread(void)
 {
@@ -24,6 +30,8 @@ static struct block *free_some(struct block *block, unsigned n)
 	while (block != NULL && n-- > 0) {
 		struct block *next = block->next;
 
+		for (size_t line = 0; line < LINES; line++)
+			thread_prefetch((const char *)block->ahead + line * THREAD_LINE);
 		free(block);
 		block = next;
 	}
@@ -58,6 +66,8 @@ void home_init(struct home *home)
 	atomic_init(&home->kept, NULL);
 	atomic_init(&home->sender, 0);
 	home->packed = NULL;
+	memset(home->recent, 0, sizeof(home->recent));
+	home->count = 0;
 	home->bytes = 0;
 	home->far = false;
 }
@@ -84,14 +94,16 @@ void home_pack(struct home *home, size_t size)
 
 	if (!home->far || size == 0)
 		return;
-	if (home->bytes + size + HOME_HEADER > MOST)
+	if (home->bytes + size + THREAD_HEADER > MOST)
 		return;
-	block = home_alike(size);
+	block = thread_alike(size);
 	if (block == NULL)
 		return;
 	block->next = home->packed;
+	block->ahead = home->recent[home->count % HOME_AHEAD];
+	home->recent[home->count++ % HOME_AHEAD] = block;
 	home->packed = block;
-	home->bytes += size + HOME_HEADER;
+	home->bytes += size + THREAD_HEADER;
 }
 
 void home_bring(struct home *home)
@@ -100,6 +112,7 @@ void home_bring(struct home *home)
 	if (home->packed != NULL && give(&home->brought, home->packed)) {
 		home->packed = NULL;
 		home->bytes = 0;
+		memset(home->recent, 0, sizeof(home->recent));
 	}
 }
 

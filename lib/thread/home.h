@@ -20,15 +20,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include "thread/mailbox.h"
 
-/* What a cache does not keep is not worth the way. */
-#define HOME_LARGEST ((size_t)1024)
-/* talloc's own part of a chunk. Another value would only make the list longer than it is worth. */
-#define HOME_HEADER 96
-
 struct block;
+
+/* So many blocks early the sender asks for the one that it will free. */
+#define HOME_AHEAD 4
 
 struct home {
 	/* For all: blocks that the receiver has brought. */
@@ -38,16 +35,11 @@ struct home {
 	atomic_uintptr_t sender;
 	/* The receiver's: blocks that are to go, and whether the last sender is another thread. */
 	alignas(THREAD_LINE) struct block *packed;
+	struct block *recent[HOME_AHEAD]; /* those packed last, in turn */
+	unsigned count;
 	size_t bytes;
 	bool far;
 };
-
-/* Memory that is like that of a talloc chunk of that size, which has just been freed. NULL: none
- * that is worth the way. For free(). */
-static inline void *home_alike(size_t size)
-{
-	return size + HOME_HEADER <= HOME_LARGEST ? malloc(size + HOME_HEADER) : NULL;
-}
 
 void home_init(struct home *home);
 /* Frees a message's worth of blocks. Any thread that sends. */

@@ -7,6 +7,7 @@
 
 struct talev_thread_proxy {
 	struct source src;
+	char apart[THREAD_LINE]; /* the receiver counts its calls in src, who sends reads route */
 	struct route *route;
 	bool is_door; /* the one that the owner of the loop made; else a handle to it */
 };

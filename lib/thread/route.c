@@ -25,12 +25,13 @@ static struct channel *channel_ref(struct channel *channel)
 
 static struct channel *channel_create(struct talev_context *ev, struct source *door)
 {
-	struct channel *channel = calloc(1, sizeof(*channel));
+	struct channel *channel = aligned_alloc(THREAD_LINE, sizeof(*channel));
 
 	if (channel == NULL) {
 		errno = ENOMEM;
 		return NULL;
 	}
+	memset(channel, 0, sizeof(*channel));
 	channel->landing = talloc_named_const(NULL, 0, "talev messages");
 	if (channel->landing == NULL) {
 		free(channel);

@@ -36,11 +36,11 @@ struct channel {
 	atomic_bool closed;
 	struct mailbox *mb;
 	/* The receiver's. */
-	struct source *door; /* NULL once its memory went */
-	void *landing;       /* the parent of what a handler was given */
-	unsigned landed;     /* messages below it: handlers run in loops that others run */
-	unsigned queued;     /* messages in the queue of immediates */
-	unsigned returned;   /* of all routes */
+	alignas(THREAD_LINE) struct source *door; /* NULL once its memory went */
+	void *landing;                            /* the parent of what a handler was given */
+	unsigned landed;   /* messages below it: handlers run in loops that others run */
+	unsigned queued;   /* messages in the queue of immediates */
+	unsigned returned; /* of all routes */
 	SLIST_HEAD(, route) routes;
 };
 

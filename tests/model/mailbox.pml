@@ -30,7 +30,7 @@
 
 byte word = EMPTY;
 byte next[POSTS];
-bool wake; /* the eventfd is readable */
+bool wake; /* the eventfd has been written and not reported */
 byte refs = 1 + SENDERS;
 
 bool accepted[POSTS];
