@@ -30,12 +30,8 @@ struct epoll_backend {
 	int outer;
 	unsigned fork_generation;
 	struct alarms alarms;
-	bool alarmed;      /* alarms have been in use */
-	unsigned no_looks; /* this many waits go without a look before them */
+	bool alarmed; /* alarms have been in use */
 };
-
-/* After a look that found nothing, so many waits go by without one. */
-#define LOOK_AGAIN 16
 
 /* As user data, alarms are descriptors below zero. */
 #define ALARM_DATA(clock) (UINT64_MAX - (uint64_t)(clock))
@@ -102,7 +98,7 @@ static uint32_t from_kernel(uint32_t mask)
 {
 	uint32_t events = 0;
 
-	if (mask == EPOLLIN)
+	if (likely(mask == EPOLLIN))
 		return TALEV_FD_READ;
 	if (mask & EPOLLIN)
 		events |= TALEV_FD_READ;
@@ -184,13 +180,9 @@ static talev_time_t timeout_of(const struct backend_deadlines *deadlines)
 	return deadline - now < longest ? deadline - now : longest;
 }
 
-/* A wait that has an end costs the kernel a timer, even if something is ready already. A busy loop
- * therefore looks first. If that was in vain it is not that busy. */
 __attribute__((noinline)) static int wait_for_deadline(struct epoll_backend *ep,
 	const struct backend_deadlines *deadlines, struct epoll_event *events, int max)
 {
-	int n;
-
 	for (int clock = TALEV_CLOCK_REALTIME; clock < BASE_CLOCKS; clock++) {
 		talev_time_t at = deadlines->at[clock];
 
@@ -198,16 +190,6 @@ __attribute__((noinline)) static int wait_for_deadline(struct epoll_backend *ep,
 			continue;
 		if (set_alarm(ep, (enum talev_clock)clock, at) != 0)
 			return -1;
-	}
-	if (deadlines->at[TALEV_CLOCK_MONOTONIC] == TALEV_NEVER && deadlines->longest == 0)
-		return base_epoll_wait(ep->epfd, events, max, TALEV_NEVER);
-	if (ep->no_looks == 0) {
-		n = base_epoll_wait(ep->epfd, events, max, 0);
-		if (n != 0)
-			return n;
-		ep->no_looks = LOOK_AGAIN;
-	} else {
-		ep->no_looks--;
 	}
 	return base_epoll_wait(ep->epfd, events, max, timeout_of(deadlines));
 }
@@ -217,35 +199,33 @@ static int epoll_wait_backend(struct backend *be, const struct backend_deadlines
 {
 	struct epoll_backend *ep = self(be);
 	struct epoll_event ready[BACKEND_BATCH];
-	int reported = 0;
+	struct backend_event *event = events;
 	int n;
 
-	if (forked(ep)) {
+	if (unlikely(forked(ep))) {
 		errno = EINVAL;
 		return -1;
 	}
-	if (max > BACKEND_BATCH)
-		max = BACKEND_BATCH;
-	if (block && (deadlines != &backend_no_deadlines || ep->alarmed))
+	if (unlikely(block && (deadlines != &backend_no_deadlines || ep->alarmed)))
 		n = wait_for_deadline(ep, deadlines, ready, max);
 	else
 		n = base_epoll_wait(ep->epfd, ready, max, block ? TALEV_NEVER : 0);
-	if (n < 0)
+	if (unlikely(n < 0))
 		return -1;
-	for (int i = 0; i < n; i++) {
-		uint64_t data = ready[i].data.u64;
+	for (const struct epoll_event *told = ready; told < ready + n; told++) {
+		uint64_t data = told->data.u64;
 
-		if (data > ALARM_DATA(BASE_CLOCKS)) {
+		if (unlikely(data > ALARM_DATA(BASE_CLOCKS))) {
 			alarm_drain(&ep->alarms, (enum talev_clock)(UINT64_MAX - data));
 			continue;
 		}
-		events[reported++] = (struct backend_event){
+		*event++ = (struct backend_event){
 			.fd = (int)(uint32_t)data,
 			.generation = (uint32_t)(data >> 32),
-			.events = from_kernel(ready[i].events),
+			.events = from_kernel(told->events),
 		};
 	}
-	return reported;
+	return (int)(event - events);
 }
 
 /* An instance that is readable when inner is. */
@@ -344,6 +324,7 @@ static int epoll_set_alarm(struct backend *be, const struct backend_deadlines *d
 const struct backend_ops backend_epoll = {
 	.name = "epoll",
 	.edges = true,
+	.look_first = true,
 	.create = epoll_create_backend,
 	.modify = epoll_modify,
 	.wait = epoll_wait_backend,

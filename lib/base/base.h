@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/fork.h"
+#include "base/likely.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/timerq.h"

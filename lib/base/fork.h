@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include "base/likely.h"
 
 extern atomic_uint base_forks;
 extern atomic_bool base_forks_watched; /* they are counted */
@@ -14,7 +15,7 @@ unsigned base_fork_generation_slow(void);
  * a bare clone(2) is not seen. */
 static inline unsigned base_fork_generation(void)
 {
-	if (atomic_load_explicit(&base_forks_watched, memory_order_acquire))
+	if (likely(atomic_load_explicit(&base_forks_watched, memory_order_acquire)))
 		return atomic_load_explicit(&base_forks, memory_order_relaxed);
 	return base_fork_generation_slow();
 }

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/likely.h"
 
 #define NSEC_PER_MSEC 1000000
 
@@ -80,7 +81,7 @@ __attribute__((noinline)) static int epoll_wait_until(
 
 int base_epoll_wait(int epfd, struct epoll_event *events, int max, talev_time_t timeout)
 {
-	if (timeout == TALEV_NEVER)
+	if (likely(timeout == TALEV_NEVER))
 		return epoll_wait(epfd, events, max, -1);
 	if (timeout <= 0)
 		return epoll_wait(epfd, events, max, 0);

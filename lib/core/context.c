@@ -116,6 +116,7 @@ struct talev_context *core_context_create(
 		return NULL;
 	}
 	ev->backend->ev = ev;
+	ev->wait = ops->wait;
 	ev->batch = ops->now != NULL ? 1 : BACKEND_BATCH;
 	ev->src.ev = ev;
 	talloc_set_destructor(ev, context_destructor);

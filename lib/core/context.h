@@ -51,6 +51,9 @@ struct talev_context {
 	struct life *life;
 	const struct backend_ops *ops;
 	struct backend *backend; /* NULL: it could not be made again after a fork */
+	/* Of ops, without a look into a line that is for nothing else. */
+	int (*wait)(struct backend *be, const struct backend_deadlines *deadlines, bool block,
+		struct backend_event *events, int max);
 	int batch;     /* how many reports a turn takes: one of a backend that has its own time */
 	bool observed; /* somebody traces or measures the handlers */
 	bool suspect;  /* a report came that nobody knew: the next ones are looked at first */
@@ -69,6 +72,7 @@ struct talev_context {
 	struct slots slots;
 	talev_time_t longest_wait; /* of this call of a loop; 0: no limit */
 	talev_time_t spin;         /* how long to look about before sleeping */
+	unsigned no_looks;         /* this many waits go without a look before them */
 	bool time_known;
 	bool reinitialising;
 	bool nesting;

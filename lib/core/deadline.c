@@ -104,6 +104,10 @@ static inline void make_due(struct talev_context *ev, struct timer_source *ts)
 
 void deadlines_look_at_clock(struct talev_context *ev)
 {
+	/* Most often what was far is far still. */
+	if (ev->timers_quiet != 0 &&
+		ev->timers_quiet > talev_time_add(base_clock_last_tick(), TICKS))
+		return;
 	ev->timers_quiet = deadlines_far(ev) ? timerq_bound(&ev->timers[TALEV_CLOCK_MONOTONIC]) : 0;
 }
 

@@ -26,7 +26,7 @@ struct loop_call {
 
 static inline bool have_events(const struct talev_context *ev)
 {
-	return ev->slots.active > 0 || ev->immediate_count > 0 || ev->due_count > 0 ||
+	return likely(ev->slots.active > 0) || ev->immediate_count > 0 || ev->due_count > 0 ||
 	       deadlines_any(ev) || ev->holds > 0 || ev->life->ready_count > 0 ||
 	       dispatch_hooks_feeding(ev);
 }
@@ -105,11 +105,11 @@ static bool take_break(struct loop_call *call)
 }
 
 /* The question may free the context. */
-static bool stopped(const struct loop_call *call)
+__attribute__((always_inline)) static inline bool stopped(const struct loop_call *call)
 {
-	if (call->life->ev == NULL || call->ev->break_pending)
+	if (unlikely(call->life->ev == NULL || call->ev->break_pending))
 		return true;
-	if (call->finished == NULL)
+	if (likely(call->finished == NULL))
 		return false;
 	return call->finished(call->finished_private) || call->life->ev == NULL;
 }
@@ -236,7 +236,8 @@ __attribute__((noinline)) static enum turn leave_rest(
 	return TURN_WORKED;
 }
 
-static enum turn dispatch_batch(struct loop_call *call, const struct backend_event *events, int n)
+__attribute__((always_inline)) static inline enum turn dispatch_batch(
+	struct loop_call *call, const struct backend_event *events, int n)
 {
 	struct talev_context *ev = call->ev;
 	uint64_t waits = ev->waits;
@@ -245,7 +246,7 @@ static enum turn dispatch_batch(struct loop_call *call, const struct backend_eve
 	for (int i = 0; i < n; i++) {
 		bool fired;
 
-		if (context_any_urgent(ev)) {
+		if (unlikely(context_any_urgent(ev))) {
 			dispatch_earn(ev);
 			if (dispatch_urgent(ev) == UNIT_GONE)
 				return TURN_GONE;
@@ -256,11 +257,11 @@ static enum turn dispatch_batch(struct loop_call *call, const struct backend_eve
 						      : leave_rest(ev, &events[i], n - i);
 		if (ev->slots.page_count > LOOK_AHEAD)
 			ready_look_ahead(ev, &events[i], n - i);
-		if (!ready_dispatch(ev, &events[i], ev->handlers == handlers, &fired))
+		if (unlikely(!ready_dispatch(ev, &events[i], ev->handlers == handlers, &fired)))
 			return TURN_GONE;
-		if (ev->break_pending)
+		if (unlikely(ev->break_pending))
 			return leave_rest(ev, &events[i + 1], n - i - 1);
-		if (i % 16 == 15)
+		if (unlikely(i % 16 == 15))
 			deadlines_look(ev);
 	}
 	return TURN_WORKED;
@@ -290,14 +291,17 @@ __attribute__((noinline)) static enum turn before_wait(struct loop_call *call)
 }
 
 /* A turn with all the descriptors that one wait reports. */
-static enum turn batch(struct loop_call *call)
+__attribute__((always_inline)) static inline enum turn batch(struct loop_call *call)
 {
 	struct talev_context *ev = call->ev;
 	struct backend_event events[BATCH];
 	bool block = true;
 	int n;
 
-	if (call->life->ready_count > 0 || context_any_urgent(ev)) {
+	/* Asked for right before the kernel is entered, which waits for it. */
+	__builtin_prefetch(ev->backend);
+	__builtin_prefetch(&base_forks);
+	if (unlikely(call->life->ready_count > 0 || context_any_urgent(ev))) {
 		enum turn turn = before_wait(call);
 
 		if (turn != TURN_IDLE)
@@ -305,21 +309,18 @@ static enum turn batch(struct loop_call *call)
 		block = may_sleep(ev);
 	}
 	n = ready_wait(ev, block, events, ev->batch);
-	if (n < 0)
+	if (unlikely(n < 0))
 		return failed();
 	deadlines_look(ev);
 	return dispatch_batch(call, events, n);
 }
 
-static inline enum turn traced(struct loop_call *call, bool block, bool many)
+__attribute__((noinline)) static enum turn traced(struct loop_call *call, bool block, bool many)
 {
 	struct talev_context *ev = call->ev;
 	enum turn turn;
 	int error;
 
-	ev->turns++;
-	if (!ev->observed)
-		return many ? batch(call) : once(ev, block);
 	core_trace(ev, TALEV_TRACE_BEFORE_TURN, NULL);
 	turn = many ? batch(call) : once(ev, block);
 	error = errno;
@@ -338,8 +339,10 @@ static int run_once(
 	if (enter(&call, ev, location) != 0)
 		return -1;
 	ev->longest_wait = longest;
-	if (!take_break(&call))
-		turn = traced(&call, block, false);
+	if (!take_break(&call)) {
+		ev->turns++;
+		turn = ev->observed ? traced(&call, block, false) : once(ev, block);
+	}
 	if (turn == TURN_IDLE) {
 		errno = EAGAIN;
 		turn = TURN_FAILED;
@@ -368,14 +371,15 @@ static enum turn run_turns(struct loop_call *call)
 	enum turn turn;
 
 	do {
-		if (stopped(call))
+		if (unlikely(stopped(call)))
 			return TURN_WORKED;
 		if (!have_events(call->ev)) {
 			errno = ENOENT;
 			return call->finished != NULL ? TURN_FAILED : TURN_WORKED;
 		}
-		turn = traced(call, true, true);
-	} while (turn == TURN_WORKED);
+		call->ev->turns++;
+		turn = unlikely(call->ev->observed) ? traced(call, true, true) : batch(call);
+	} while (likely(turn == TURN_WORKED));
 	return turn;
 }
 

@@ -5,6 +5,9 @@
 #include <fcntl.h>
 #include <poll.h>
 
+/* After a look that found nothing, so many waits go by without one. */
+#define LOOK_AGAIN 16
+
 const struct backend_deadlines backend_no_deadlines = {{TALEV_NEVER, TALEV_NEVER, TALEV_NEVER}, 0};
 
 static uint32_t look(int fd, uint32_t want)
@@ -95,22 +98,49 @@ int ready_sift_some(struct talev_context *ev, struct backend_event *events, int 
 	return kept;
 }
 
-int ready_wait_watched(struct talev_context *ev, bool block,
-	const struct backend_deadlines *deadlines, struct backend_event *events, int max)
+/* A busy loop looks, and is told of something, before it waits until a moment. If that was in vain
+ * it is not that busy. */
+static bool look_first(struct talev_context *ev)
+{
+	if (!ev->ops->look_first)
+		return false;
+	if (ev->no_looks == 0)
+		return true;
+	ev->no_looks--;
+	return false;
+}
+
+int ready_wait_limited(struct talev_context *ev, bool block, struct backend_event *events, int max)
+{
+	struct backend_deadlines deadlines;
+	int n;
+
+	if (block && look_first(ev)) {
+		n = ev->ops->wait(ev->backend, &backend_no_deadlines, false, events, max);
+		if (n != 0)
+			return n;
+		ev->no_looks = LOOK_AGAIN;
+	}
+	deadlines_get(ev, &deadlines);
+	return ev->ops->wait(ev->backend, &deadlines, block, events, max);
+}
+
+int ready_wait_watched(struct talev_context *ev, bool block, struct backend_event *events, int max)
 {
 	int n;
 	int error;
 
 	if (block && ev->spin > 0) {
+		struct backend_deadlines deadlines;
+
 		core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
-		if (!spin(ev, deadlines, events, max, &n)) {
-			block = dispatch_hooks_sleep(ev);
-			n = ev->ops->wait(ev->backend, deadlines, block, events, max);
-		}
+		deadlines_get(ev, &deadlines);
+		if (!spin(ev, &deadlines, events, max, &n))
+			n = ready_wait_until(ev, dispatch_hooks_sleep(ev), events, max);
 	} else {
 		block = block && dispatch_hooks_sleep(ev);
 		core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
-		n = ev->ops->wait(ev->backend, deadlines, block, events, max);
+		n = ready_wait_until(ev, block, events, max);
 	}
 	error = errno;
 	dispatch_hooks_awake(ev);

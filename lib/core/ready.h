@@ -10,9 +10,10 @@
 #include "core/dispatch.h"
 
 /* ready.c */
-/* The wait, while somebody looks on or may send something. */
-int ready_wait_watched(struct talev_context *ev, bool block,
-	const struct backend_deadlines *deadlines, struct backend_event *events, int max);
+/* A wait that has an end. */
+int ready_wait_limited(struct talev_context *ev, bool block, struct backend_event *events, int max);
+/* A wait while somebody looks on or may send something. */
+int ready_wait_watched(struct talev_context *ev, bool block, struct backend_event *events, int max);
 /* Those that are always ready, and those that are ready by now. One at a time: in turn. */
 int ready_wait_beside_always(struct talev_context *ev, struct backend_event *events, int max);
 /* Takes out of the reports what no watcher of the user's is to see. */
@@ -31,27 +32,29 @@ static inline int ready_sift(struct talev_context *ev, struct backend_event *eve
 	for (int i = 0; i < n; i++)
 		special |= (events[i].generation & SLOT_INTERNAL) |
 			   (events[i].events & BACKEND_CLOSED);
-	return special == 0 ? n : ready_sift_some(ev, events, n);
+	return likely(special == 0) ? n : ready_sift_some(ev, events, n);
+}
+
+static inline int ready_wait_until(
+	struct talev_context *ev, bool block, struct backend_event *events, int max)
+{
+	if (unlikely(deadlines_any(ev) || ev->longest_wait != 0))
+		return ready_wait_limited(ev, block, events, max);
+	return ev->wait(ev->backend, &backend_no_deadlines, block, events, max);
 }
 
 static inline int ready_wait_kernel(
 	struct talev_context *ev, bool block, struct backend_event *events, int max)
 {
-	const struct backend_deadlines *deadlines = &backend_no_deadlines;
-	struct backend_deadlines some;
 	int n;
 
-	if (deadlines_any(ev) || ev->longest_wait != 0) {
-		deadlines_get(ev, &some);
-		deadlines = &some;
-	}
 	context_count(&ev->waits);
-	if (block)
+	if (likely(block))
 		context_pulse(ev, CORE_ASLEEP);
-	if (ev->observed || ev->spin > 0 || !TAILQ_EMPTY(&ev->hooks))
-		n = ready_wait_watched(ev, block, deadlines, events, max);
+	if (unlikely(ev->observed || ev->spin > 0 || !TAILQ_EMPTY(&ev->hooks)))
+		n = ready_wait_watched(ev, block, events, max);
 	else
-		n = ev->ops->wait(ev->backend, deadlines, block, events, max);
+		n = ready_wait_until(ev, block, events, max);
 	context_pulse(ev, CORE_AWAKE);
 	return n;
 }
@@ -62,12 +65,12 @@ static inline int ready_wait(
 {
 	int n;
 
-	if (slots_flush(ev) != 0)
+	if (unlikely(slots_flush(ev) != 0))
 		return -1;
-	if (slots_any_always(ev))
+	if (unlikely(slots_any_always(ev)))
 		return ready_wait_beside_always(ev, events, max);
 	n = ready_wait_kernel(ev, block, events, max);
-	return n > 0 ? ready_sift(ev, events, n) : n;
+	return likely(n > 0) ? ready_sift(ev, events, n) : n;
 }
 
 /* What a watcher that asked for flags is told. Who reads or writes meets an error or a hang-up by
@@ -78,7 +81,7 @@ static inline uint32_t ready_match(const struct source *src, uint32_t events)
 	uint32_t flags = src->enabled ? ((const struct fd_source *)src)->flags : 0;
 	uint32_t told = events & flags & BACKEND_EVENTS;
 
-	if ((events & (TALEV_FD_ERROR | BACKEND_HANGUP)) == 0)
+	if (likely((events & (TALEV_FD_ERROR | BACKEND_HANGUP)) == 0))
 		return told;
 	told |= flags & (TALEV_FD_READ | TALEV_FD_WRITE);
 	return told != 0 ? told : flags & BACKEND_EVENTS;
@@ -103,10 +106,10 @@ __attribute__((always_inline)) static inline void ready_look_ahead(
 	if (left > 2)
 		__builtin_prefetch(slot_get(ev, event[2].fd));
 	if (left > 1 && (slot = slot_get(ev, event[1].fd)) != NULL) {
-		const char *src = (const char *)LIST_FIRST(&slot->watchers);
+		const struct fd_source *fs = (const struct fd_source *)LIST_FIRST(&slot->watchers);
 
-		__builtin_prefetch(src);
-		__builtin_prefetch(src + 64);
+		__builtin_prefetch(&fs->src.private_data);
+		__builtin_prefetch(&fs->flags);
 	}
 }
 
@@ -118,16 +121,16 @@ __attribute__((always_inline)) static inline bool ready_fire(
 	struct life *life = ev->life;
 	struct life_frame frame;
 
-	if (fs->handler == NULL || src->life.rec != NULL || ev->observed)
+	if (unlikely(fs->handler == NULL || src->life.rec != NULL || ev->observed))
 		return core_fire(ev, src, told, 0);
 	(void)life_enter(&frame, life, &src->life);
 	src->calls++;
 	context_count(&ev->handlers);
 	fs->handler(ev, (struct talev_fd *)fs, (uint16_t)told, src->private_data);
 	life_leave(&frame);
-	if (life->ready_count > 0)
+	if (unlikely(life->ready_count > 0))
 		life_settle(life);
-	return life->ev != NULL && !ev->closing;
+	return likely(life->ev != NULL && !ev->closing);
 }
 
 /* Tells the next watcher that wants any of it; *fired says whether there was one. fresh: no
@@ -141,16 +144,16 @@ __attribute__((always_inline)) static inline bool ready_dispatch(
 	uint32_t told;
 
 	*fired = false;
-	if (slot == NULL) {
+	if (unlikely(slot == NULL)) {
 		/* An earlier handler may have freed it. If none has, it comes again. */
 		ev->suspect = true;
 		return true;
 	}
-	if (!fresh && slot->blocking != BLOCKING_NO)
+	if (unlikely(!fresh && slot->blocking != BLOCKING_NO))
 		events = ready_still(ev, slot, event);
 	src = LIST_FIRST(&slot->watchers);
-	told = src != NULL ? ready_match(src, events) : 0;
-	if (told == 0 || LIST_NEXT(src, watch_link) != NULL) {
+	told = likely(src != NULL) ? ready_match(src, events) : 0;
+	if (unlikely(told == 0 || LIST_NEXT(src, watch_link) != NULL)) {
 		src = ready_pick(src, events, &told);
 		if (src == NULL) {
 			slot_untold(ev, event->fd, event->generation);

@@ -135,28 +135,13 @@ static void set_always(struct talev_context *ev, int fd, bool always)
 	ev->slots.always_count += always ? 1 : -1u;
 }
 
-/* Makes the kernel's interest that of the watchers. -1: EBADF and ESTALE say that what the kernel
- * knew is gone; the slot is as if it had never been registered. Anything else: nothing happened. */
-static int sync_slot(struct talev_context *ev, int fd, unsigned hints)
+static int modify(
+	struct talev_context *ev, struct slot *slot, int fd, uint32_t want, unsigned hints)
 {
-	struct slot *slot = slot_get(ev, fd);
-	uint32_t want = wanted(slot);
-	int ret;
-
-	change_done(ev, fd);
-	if (slot->rearm)
-		hints |= BACKEND_VERIFY;
-	slot->rearm = false;
-	if (want != 0 && hints == 0 && slot_is_always(ev, fd))
-		return 0;
-	set_always(ev, fd, false);
-	if (want == slot->kernel && (hints & BACKEND_VERIFY) == 0)
-		return 0;
-	if ((slot->generation & SLOT_INTERNAL) != 0)
+	if (unlikely((slot->generation & SLOT_INTERNAL) != 0))
 		hints |= BACKEND_INTERNAL;
-	ret = ev->backend->ops->modify(
-		ev->backend, fd, slot->generation, slot->kernel, want, hints);
-	if (ret == 0) {
+	if (likely(ev->ops->modify(ev->backend, fd, slot->generation, slot->kernel, want, hints) ==
+		    0)) {
 		slot->kernel = (uint8_t)want;
 		return 0;
 	}
@@ -172,6 +157,38 @@ static int sync_slot(struct talev_context *ev, int fd, unsigned hints)
 		return 0;
 	}
 	return -1;
+}
+
+/* Makes the kernel's interest that of the watchers. -1: EBADF and ESTALE say that what the kernel
+ * knew is gone; the slot is as if it had never been registered. Anything else: nothing happened. */
+static int sync_slot(struct talev_context *ev, int fd, unsigned hints)
+{
+	struct slot *slot = slot_get(ev, fd);
+	uint32_t want = wanted(slot);
+
+	change_done(ev, fd);
+	if (slot->rearm)
+		hints |= BACKEND_VERIFY;
+	slot->rearm = false;
+	if (want != 0 && hints == 0 && slot_is_always(ev, fd))
+		return 0;
+	set_always(ev, fd, false);
+	if (want == slot->kernel && (hints & BACKEND_VERIFY) == 0)
+		return 0;
+	return modify(ev, slot, fd, want, hints);
+}
+
+/* The same when nobody watches it any more: nothing of what it was stays. */
+static int forget_slot(struct talev_context *ev, struct slot *slot, int fd)
+{
+	struct slot_page *page = slot_page(ev, fd);
+
+	slot->rearm = false;
+	if (unlikely(((page->changed | page->always) & bit_of(fd)) != 0)) {
+		change_done(ev, fd);
+		set_always(ev, fd, false);
+	}
+	return slot->kernel != 0 ? modify(ev, slot, fd, 0, 0) : 0;
 }
 
 static void report_closed(int fd, const struct source *src)
@@ -216,14 +233,16 @@ static int tell_new(struct talev_context *ev, struct slot *slot, struct fd_sourc
 {
 	bool alone =
 		LIST_FIRST(&slot->watchers) == &fs->src && LIST_NEXT(&fs->src, watch_link) == NULL;
+	uint32_t want;
 	int ret;
 
 	if (alone) {
 		next_generation(slot, fs->internal);
 		slot->blocking = BLOCKING_UNKNOWN;
-		if (wanted(slot) == 0)
+		want = wanted(slot);
+		if (want == 0)
 			return base_get_fl(fs->fd) == -1 ? -1 : 0;
-		return sync_slot(ev, fs->fd, 0);
+		return modify(ev, slot, fs->fd, want, 0);
 	}
 	/* The number may be that of another file by now than the older watchers meant. */
 	ret = sync_slot(ev, fs->fd, slot->kernel != 0 ? BACKEND_VERIFY : 0);
@@ -288,15 +307,9 @@ void core_fd_detach(struct fd_source *fs)
 	}
 	/* The program may close it next, or give its number to another file. */
 	next_generation(slot, false);
-	if (ev->fork_generation != base_fork_generation() || ev->backend == NULL) {
-		change_done(ev, fd);
-		set_always(ev, fd, false);
+	if (fs->lost || ev->backend == NULL || ev->fork_generation != base_fork_generation())
 		slot->kernel = 0;
-		return;
-	}
-	if (fs->lost)
-		slot->kernel = 0;
-	if (sync_slot(ev, fd, 0) != 0 && (errno == EBADF || errno == ESTALE)) {
+	if (forget_slot(ev, slot, fd) != 0 && (errno == EBADF || errno == ESTALE)) {
 		report_closed(fd, &fs->src);
 		fs->fd = -1;
 	}

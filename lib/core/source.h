@@ -62,16 +62,18 @@ LIST_HEAD(watcher_list, source);
 struct source {
 	struct talev_context *ev; /* NULL: not scheduled yet, or not live any more */
 	const struct source_kind *kind;
+	const char *where; /* "handler\0file:line" */
+	uint64_t tag;
+	uint64_t time_total;
+	/* What follows is touched for each event, with the first members of what embeds it: they
+	 * lie together, in two cache lines. */
+	void *private_data;
+	struct life_object life;
 	union {
 		TAILQ_ENTRY(source) link;      /* in whichever queue of core holds it */
 		LIST_ENTRY(source) watch_link; /* in PLACE_SLOT */
 	};
-	const char *where; /* "handler\0file:line" */
-	void *private_data;
-	struct life_object life;
-	uint64_t tag;
 	uint64_t calls;
-	uint64_t time_total;
 	uint32_t time_longest;
 	bool enabled;
 	bool named;    /* where is in a struct source_name, a talloc child */
@@ -103,14 +105,14 @@ struct timer_source {
 /* A source that waits for a descriptor. Embedded as first member. */
 struct fd_source {
 	struct source src;
+	/* Called in the place of fire(), by the shortest way; the source is a struct talev_fd,
+	 * whose kind has no fired(). NULL: it is of another kind. */
+	talev_fd_handler_t handler;
 	int fd; /* -1 when it was found closed: nobody may close that number again */
 	uint16_t flags;
 	bool internal : 1; /* one of talev's own: does not keep a loop running, is not shown */
 	bool counted : 1;  /* among the watchers that keep a loop running */
 	bool lost : 1;     /* found closed, and not yet detached */
-	/* Called in the place of fire(), by the shortest way; the source is a struct talev_fd,
-	 * whose kind has no fired(). NULL: it is of another kind. */
-	talev_fd_handler_t handler;
 };
 
 static inline bool fd_source_attached(const struct fd_source *fs)

@@ -23,6 +23,7 @@
 #include <bsd/sys/queue.h>
 #include <talev/finalize.h>
 #include <talev/source.h>
+#include "base/likely.h"
 
 struct life_rec;
 
@@ -85,7 +86,7 @@ static inline bool life_enter(
 	frame->guard = NULL;
 	frame->object = object;
 	frame->pin = NULL;
-	if (object != NULL && object->rec != NULL && !life_enter_guarded(frame))
+	if (unlikely(object != NULL && object->rec != NULL) && !life_enter_guarded(frame))
 		return false;
 	/* A Unix signal handler that finds the frame finds it whole. */
 	atomic_signal_fence(memory_order_release);
@@ -98,7 +99,7 @@ static inline bool life_enter(
 static inline void life_leave(struct life_frame *frame)
 {
 	LIST_REMOVE(frame, link);
-	if (frame->guard != NULL || frame->pin != NULL)
+	if (unlikely(frame->guard != NULL || frame->pin != NULL))
 		life_leave_pinned(frame);
 }
 
