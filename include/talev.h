@@ -8,6 +8,7 @@
 #include <talev/immediate.h>
 #include <talev/inspect.h>
 #include <talev/job.h>
+#include <talev/latency.h>
 #include <talev/log.h>
 #include <talev/loop.h>
 #include <talev/loops.h>

@@ -3,9 +3,12 @@
 #include "core/dispatch.h"
 
 #include <sys/param.h>
+#include "base/latency.h"
 
 /* Handlers of one class in a row before the others get their turn. */
 #define STREAK 256
+/* Instead of flags, which timers have no use for: what is due is fired. */
+#define FIRE_TIMER (UINT32_C(1) << 31)
 /* How much of what other threads have sent goes before descriptors. */
 #define BACKLOG ((size_t)1024)
 
@@ -15,7 +18,7 @@ void core_trace(struct talev_context *ev, enum talev_trace_point point, struct s
 		ev->trace(ev, point, src, ev->trace_private);
 }
 
-static void measure(struct source *src, talev_time_t spent)
+static void measure_source(struct source *src, talev_time_t spent)
 {
 	src->time_total += (uint64_t)spent;
 	if (spent > src->time_longest)
@@ -70,36 +73,63 @@ bool core_unpin(struct core_pin *made)
 	return unpin(made);
 }
 
-static void measure_call(
-	struct talev_context *ev, struct source *src, const char *where, talev_time_t started)
+static inline bool clocked(const struct talev_context *ev)
 {
-	talev_time_t spent = core_now(ev, TALEV_CLOCK_MONOTONIC) - started;
+	return ev->timing || ev->slow > 0;
+}
 
-	if (src != NULL && ev->timing)
-		measure(src, spent);
+/* The handler's own text is looked at now: it may be gone when that returns. */
+void core_measure_begin(
+	struct talev_context *ev, const struct source *src, struct core_measure *measure)
+{
+	measure->where = src->named ? NULL : src->where;
+	measure->handler = NULL;
+	if (ev->timing && ev->latency != NULL)
+		measure->handler = latency_find(ev->latency, source_made_as(src));
+	measure->started = core_now(ev, TALEV_CLOCK_MONOTONIC);
+}
+
+static void keep_time(struct talev_context *ev, struct latency_handler *handler, talev_time_t spent)
+{
+	if (handler != NULL)
+		histogram_add(&handler->times, spent);
+	if (ev->latency != NULL)
+		histogram_add(&ev->latency->kept->handlers, spent);
+}
+
+void core_measure_end(
+	struct talev_context *ev, struct source *src, const struct core_measure *measure)
+{
+	talev_time_t spent = core_now(ev, TALEV_CLOCK_MONOTONIC) - measure->started;
+
+	if (ev->timing)
+		keep_time(ev, measure->handler, spent);
+	if (ev->timing && src != NULL)
+		measure_source(src, spent);
 	if (ev->slow > 0 && spent > ev->slow)
-		report_slow(ev, src, where, spent);
+		report_slow(ev, src, measure->where, spent);
 }
 
 __attribute__((noinline)) static bool call_observed(
 	struct source *src, void (*fn)(struct source *src))
 {
 	struct talev_context *ev = src->ev;
-	const char *where = src->named ? NULL : src->where;
-	bool clocked = ev->timing || ev->slow > 0;
-	talev_time_t started = clocked ? core_now(ev, TALEV_CLOCK_MONOTONIC) : 0;
+	bool timed = clocked(ev);
+	struct core_measure measure;
 	struct core_pin made;
 
 	if (!pin(&made, src))
 		return false;
+	if (timed)
+		core_measure_begin(ev, src, &measure);
 	trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
 	src->calls++;
 	fn(src);
 	if (made.frame.object == NULL)
 		src = NULL;
 	if (made.life->ev != NULL) {
-		if (clocked)
-			measure_call(ev, src, where, started);
+		if (timed)
+			core_measure_end(ev, src, &measure);
 		trace(ev, TALEV_TRACE_AFTER_HANDLER, src);
 	}
 	return unpin(&made);
@@ -132,15 +162,66 @@ static bool not_fired(struct life *life, struct source *src)
 	return there;
 }
 
+void dispatch_turn_begins(struct talev_context *ev)
+{
+	if (!ev->timing || ev->latency == NULL)
+		return;
+	ev->latency->turn_began = core_now(ev, TALEV_CLOCK_MONOTONIC);
+	ev->latency->handlers = ev->handlers;
+}
+
+void dispatch_turn_ends(struct talev_context *ev)
+{
+	struct latency *latency = ev->latency;
+
+	if (!ev->timing || latency == NULL || latency->turn_began == 0)
+		return;
+	if (ev->handlers != latency->handlers)
+		histogram_add(&latency->kept->turns,
+			core_now(ev, TALEV_CLOCK_MONOTONIC) - latency->turn_began);
+	latency->turn_began = 0;
+}
+
+static void measure_delay(
+	struct talev_context *ev, const struct timer_source *ts, talev_time_t monotonic)
+{
+	talev_time_t now = ts->clock == TALEV_CLOCK_MONOTONIC
+				   ? monotonic
+				   : core_now(ev, (enum talev_clock)ts->clock);
+	talev_time_t late;
+
+	if (ev->latency == NULL)
+		return;
+	/* A deadline may lie before the beginning of all clocks. */
+	if (__builtin_sub_overflow(now, ts->node.deadline, &late))
+		late = TALEV_NEVER;
+	histogram_add(&ev->latency->kept->delays, late);
+}
+
+static void fire_clocked(struct talev_context *ev, const struct life_frame *frame,
+	struct source *src, uint32_t flags, talev_time_t now)
+{
+	struct life *life = ev->life;
+	struct core_measure measure;
+
+	if (src->kind->fire_measured != NULL) {
+		src->kind->fire_measured(src, flags, now);
+		return;
+	}
+	core_measure_begin(ev, src, &measure);
+	if (flags == FIRE_TIMER && ev->timing)
+		measure_delay(ev, (const struct timer_source *)src, measure.started);
+	src->kind->fire(src, flags, now);
+	if (life->ev != NULL)
+		core_measure_end(ev, frame->object != NULL ? src : NULL, &measure);
+}
+
 /* core_fire() of a context whose handlers are traced or measured. */
 __attribute__((noinline)) static bool fire_observed(
 	struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now)
 {
 	struct life *life = ev->life;
 	struct life_frame frame;
-	const char *where = src->named ? NULL : src->where;
-	bool clocked = ev->timing || ev->slow > 0;
-	talev_time_t started = clocked ? core_now(ev, TALEV_CLOCK_MONOTONIC) : 0;
 	bool there;
 
 	if (!life_enter(&frame, life, &src->life))
@@ -148,10 +229,11 @@ __attribute__((noinline)) static bool fire_observed(
 	core_trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
 	src->calls++;
 	context_count(&ev->handlers);
-	src->kind->fire(src, flags, now);
+	if (clocked(ev))
+		fire_clocked(ev, &frame, src, flags, now);
+	else
+		src->kind->fire(src, flags, now);
 	there = frame.object != NULL;
-	if (clocked && life->ev != NULL)
-		measure_call(ev, there ? src : NULL, where, started);
 	life_leave(&frame);
 	if (there && src->life.state == TALEV_LIVE && src->kind->fired != NULL)
 		there = src->kind->fired(src);
@@ -389,9 +471,10 @@ static enum unit run_hook(struct talev_context *ev)
 	return UNIT_NONE;
 }
 
-static enum unit fire(struct talev_context *ev, struct source *src, talev_time_t now)
+static enum unit fire(
+	struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now)
 {
-	return fire_source(ev, src, 0, now) ? UNIT_DONE : UNIT_GONE;
+	return fire_source(ev, src, flags, now) ? UNIT_DONE : UNIT_GONE;
 }
 
 /* May the next one run in the frame of the last, which has left nothing to be done? */
@@ -450,7 +533,7 @@ static inline enum unit run_immediates(struct talev_context *ev, unsigned budget
 		return run_light(ev, src, budget);
 	/* It is the kind that takes it out of the queue: the handler may queue it again. */
 	ev->immediate_streak++;
-	return fire(ev, src, 0);
+	return fire(ev, src, 0, 0);
 }
 
 static inline struct source *take_due(struct talev_context *ev, struct source *src)
@@ -515,7 +598,7 @@ static inline enum unit run_timers(struct talev_context *ev, unsigned budget)
 		return UNIT_NONE;
 	if (src->life.rec == NULL && !ev->observed)
 		return run_due(ev, src, budget);
-	return fire(ev, take_due(ev, src), turn_time_of(ev, src));
+	return fire(ev, take_due(ev, src), FIRE_TIMER, turn_time_of(ev, src));
 }
 
 enum unit dispatch_one(struct talev_context *ev, bool immediates, bool timers)

@@ -22,6 +22,10 @@ bool dispatch_hooks_sleep(struct talev_context *ev);
  * with its errno. */
 bool spin(struct talev_context *ev, const struct backend_deadlines *deadlines,
 	struct backend_event *events, int max, int *n);
+/* While handlers are measured: what runs from now on is a turn; the turn ends, and counts if a
+ * handler has run in it. */
+void dispatch_turn_begins(struct talev_context *ev);
+void dispatch_turn_ends(struct talev_context *ev);
 /* It has been waiting. */
 void dispatch_hooks_awake(struct talev_context *ev);
 

@@ -95,6 +95,19 @@ int ready_sift_some(struct talev_context *ev, struct backend_event *events, int 
 	return kept;
 }
 
+/* Whoever traces or measures handlers is told of the wait. */
+static void before_wait(struct talev_context *ev)
+{
+	dispatch_turn_ends(ev);
+	core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
+}
+
+static void after_wait(struct talev_context *ev)
+{
+	core_trace(ev, TALEV_TRACE_AFTER_WAIT, NULL);
+	dispatch_turn_begins(ev);
+}
+
 int ready_wait_watched(struct talev_context *ev, bool block,
 	const struct backend_deadlines *deadlines, struct backend_event *events, int max)
 {
@@ -102,19 +115,22 @@ int ready_wait_watched(struct talev_context *ev, bool block,
 	int error;
 
 	if (block && ev->spin > 0) {
-		core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
+		if (ev->observed)
+			before_wait(ev);
 		if (!spin(ev, deadlines, events, max, &n)) {
 			block = dispatch_hooks_sleep(ev);
 			n = ev->ops->wait(ev->backend, deadlines, block, events, max);
 		}
 	} else {
 		block = block && dispatch_hooks_sleep(ev);
-		core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
+		if (ev->observed)
+			before_wait(ev);
 		n = ev->ops->wait(ev->backend, deadlines, block, events, max);
 	}
 	error = errno;
 	dispatch_hooks_awake(ev);
-	core_trace(ev, TALEV_TRACE_AFTER_WAIT, NULL);
+	if (ev->observed)
+		after_wait(ev);
 	errno = error;
 	return n;
 }
