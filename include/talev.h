@@ -12,6 +12,7 @@
 #include <talev/log.h>
 #include <talev/loop.h>
 #include <talev/loops.h>
+#include <talev/loops_snapshot.h>
 #include <talev/move.h>
 #include <talev/plugin.h>
 #include <talev/pool.h>

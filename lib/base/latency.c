@@ -21,8 +21,8 @@ static uint32_t hash_more(uint32_t hash, const char *text)
 
 static bool is(const struct latency_handler *handler, const char *where)
 {
-	return strcmp(handler->name, where) == 0 &&
-	       strcmp(handler->location, location_of(where)) == 0;
+	return strcmp(where, handler->name) == 0 &&
+	       strcmp(where + (handler->location - handler->name), handler->location) == 0;
 }
 
 static struct latency_handler *handler_create(struct talev_latency *latency, const char *where)
@@ -149,7 +149,7 @@ int latency_merge(struct talev_latency *to, const struct talev_latency *from)
 		if (has_run(from->list[i]))
 			talev_histogram_merge(&counterpart(to, from, from->list[i])->times,
 				&from->list[i]->times);
-	talev_histogram_merge(&to->handlers, &from->handlers);
+	talev_histogram_merge(&to->unnamed, &from->unnamed);
 	talev_histogram_merge(&to->turns, &from->turns);
 	talev_histogram_merge(&to->delays, &from->delays);
 	return 0;
@@ -175,13 +175,17 @@ void latency_sort(struct talev_latency *latency)
 {
 	if (latency->count > 0)
 		qsort(latency->list, latency->count, sizeof(*latency->list), compare);
+	talev_histogram_clear(&latency->handlers);
+	talev_histogram_merge(&latency->handlers, &latency->unnamed);
+	for (unsigned i = 0; i < latency->count; i++)
+		talev_histogram_merge(&latency->handlers, &latency->list[i]->times);
 }
 
 void latency_clear(struct talev_latency *latency)
 {
 	for (unsigned i = 0; i < latency->count; i++)
 		talev_histogram_clear(&latency->list[i]->times);
-	talev_histogram_clear(&latency->handlers);
+	talev_histogram_clear(&latency->unnamed);
 	talev_histogram_clear(&latency->turns);
 	talev_histogram_clear(&latency->delays);
 }

@@ -27,7 +27,8 @@ struct latency_handler {
 
 /* One talloc tree, which refers to nothing else. */
 struct talev_latency {
-	struct talev_histogram handlers;
+	struct talev_histogram handlers; /* all together: see latency_sort() */
+	struct talev_histogram unnamed;  /* there was no memory to keep them by name */
 	struct talev_histogram turns;
 	struct talev_histogram delays;
 	struct latency_handler **list; /* as they came, or sorted: see latency_sort() */
@@ -58,7 +59,7 @@ struct latency_handler *latency_find(struct latency *latency, const char *where)
 int latency_merge(struct talev_latency *to, const struct talev_latency *from);
 
 /* The list in the order of the time that they took, the longest first; none that has never run
- * stands before one that has. */
+ * stands before one that has. And adds them up. */
 void latency_sort(struct talev_latency *latency);
 
 /* Forgets the times, and not the handlers: one may be running. */

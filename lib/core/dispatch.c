@@ -93,8 +93,8 @@ static void keep_time(struct talev_context *ev, struct latency_handler *handler,
 {
 	if (handler != NULL)
 		histogram_add(&handler->times, spent);
-	if (ev->latency != NULL)
-		histogram_add(&ev->latency->kept->handlers, spent);
+	else if (ev->latency != NULL)
+		histogram_add(&ev->latency->kept->unnamed, spent);
 }
 
 void core_measure_end(
