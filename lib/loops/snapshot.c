@@ -42,6 +42,7 @@ struct listing {
 	struct talev_timer *patience;
 	talev_time_t asked;
 	unsigned pending;
+	bool late;
 };
 
 static void gather_unref(struct gather *gather)
@@ -198,8 +199,12 @@ static void too_late(
 	talev_time_t waited = base_clock_now(TALEV_CLOCK_MONOTONIC) - listing->asked;
 
 	(void)ev;
-	(void)te;
-	(void)now;
+	/* Who asks may be late itself: what has come by now is taken in before its next timer. */
+	if (!listing->late) {
+		listing->late = true;
+		(void)talev_update_timer(te, now);
+		return;
+	}
 	for (unsigned i = 0; i < listing->snap->count; i++)
 		if (listing->snap->loops[i].answer == TALEV_LOOP_BUSY)
 			listing->snap->loops[i].waited = waited;
