@@ -145,7 +145,8 @@ static size_t count_calls(const struct talev_loop *loop)
 {
 	size_t count = 0;
 
-	for (const struct core_post *post = loop->async.calls.first; post != NULL; post = post->next)
+	for (const struct core_post *post = loop->async.calls.first; post != NULL;
+		post = post->next)
 		count++;
 	return count;
 }
