@@ -19,8 +19,8 @@ from check_support import house
 LISTS = "buildtools/abi"
 # Whose list a public header belongs to; what is not named is the first library's.
 LIBRARY_OF = {
-    "job": "talev-loops", "histogram": "talev-loops", "loops": "talev-loops", "move": "talev-loops",
-    "pool": "talev-loops", "retire": "talev-loops", "watchdog": "talev-loops",
+    "job": "talev-loops", "loops": "talev-loops", "loops_snapshot": "talev-loops",
+    "move": "talev-loops", "pool": "talev-loops", "retire": "talev-loops", "watchdog": "talev-loops",
     "stream": "talev-net", "listener": "talev-net", "dgram": "talev-net",
     "coro": "talev-co", "http": "talev-http",
 }

@@ -45,7 +45,7 @@ EVERY_HEADER_IS_A_DOOR = {"base"}
 # A room that may come in by one door only.
 ONLY_DOOR = {("backend", "core"): {"core/backend.h"}}
 # The lowest room knows the vocabulary of the public headers, not the library.
-PUBLIC_FOR = {"base": {"talev/time.h", "talev/log.h"}}
+PUBLIC_FOR = {"base": {"talev/time.h", "talev/log.h", "talev/histogram.h", "talev/latency.h"}}
 
 # What a public header may need besides <talev/...> and <talloc.h>.
 LIBC = {name + ".h" for name in """

@@ -8,9 +8,11 @@
 #include <talev/immediate.h>
 #include <talev/inspect.h>
 #include <talev/job.h>
+#include <talev/latency.h>
 #include <talev/log.h>
 #include <talev/loop.h>
 #include <talev/loops.h>
+#include <talev/loops_snapshot.h>
 #include <talev/move.h>
 #include <talev/plugin.h>
 #include <talev/pool.h>

@@ -50,7 +50,8 @@ int talev_context_get_fd(struct talev_context *ev);
  * descriptors, even if descriptors starve. False by default. */
 void talev_context_set_strict(struct talev_context *ev, bool strict);
 
-/* Measure the time that handlers take; off by default (costs two clock readings a call). */
+/* Measure the time that handlers and turns take; off by default (costs two clock readings each).
+ * See talev/latency.h. */
 void talev_context_set_timing(struct talev_context *ev, bool on);
 
 /* Report each handler that runs for longer than this many ns, by name, through the log hook.

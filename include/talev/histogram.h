@@ -31,6 +31,9 @@ void talev_histogram_clear(struct talev_histogram *h);
 
 uint64_t talev_histogram_count(const struct talev_histogram *h);
 
+/* All of them together. */
+talev_time_t talev_histogram_total(const struct talev_histogram *h);
+
 /* The longest, exactly. */
 talev_time_t talev_histogram_longest(const struct talev_histogram *h);
 

@@ -15,6 +15,7 @@ extern "C" {
 #endif
 
 struct talev_context;
+struct talev_latency;
 struct talev_snapshot;
 
 /* One source as it was. Strings belong to the snapshot. */
@@ -48,8 +49,15 @@ struct talev_context_info {
 	uint64_t turns;
 	uint64_t waits;
 	uint64_t handlers;
-	size_t finalizers_ready;  /* will run in the next phase */
-	size_t finalizers_pinned; /* wait for a handler to return */
+	size_t finalizers_ready;   /* will run in the next phase */
+	size_t finalizers_pinned;  /* wait for a handler to return */
+	size_t immediates;         /* scheduled, and what else waits for its turn with them */
+	size_t timers_due;         /* their handlers have not run yet */
+	size_t timers;             /* armed, those included */
+	size_t watchers;           /* of descriptors, that wait for something */
+	size_t messages;           /* of other threads, that it has not taken in */
+	talev_time_t longest_turn; /* 0: not measured */
+	bool timing;
 };
 
 /* A copy of what the context holds: descriptors by number, timers by deadline, signals as they
@@ -68,6 +76,9 @@ int talev_snapshot_get(
 /* The context itself; as above. */
 int talev_snapshot_get_context(
 	const struct talev_snapshot *snap, struct talev_context_info *info, size_t size);
+
+/* How long handlers and turns took. It belongs to the snapshot; empty if nothing was measured. */
+const struct talev_latency *talev_snapshot_latency(const struct talev_snapshot *snap);
 
 /* For people: a table. NULL: ENOMEM. */
 char *talev_snapshot_text(TALLOC_CTX *mem_ctx, const struct talev_snapshot *snap);

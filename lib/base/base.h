@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * base: time, the deadline queue, log and abort hooks, system calls that tests can fail; JSON and
- * the text that it is written into, which are included where they are needed.
+ * the text that it is written into, and how long things take, which are included where they are
+ * needed.
  *
  * Owns nothing but the process-wide hooks. Any thread may call anything here, except that a
  * struct timerq belongs to one thread.

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <talev/loop.h>
+#include "base/latency.h"
 
 static void context_disarm(struct source *src);
 
@@ -83,6 +84,7 @@ static int context_destructor(struct talev_context *ev)
 	life->context = NULL;
 	life_unref(life);
 	TALLOC_FREE(ev->backend);
+	TALLOC_FREE(ev->latency);
 	slots_destroy(ev);
 	deadlines_destroy(ev);
 	return 0;
@@ -174,6 +176,11 @@ static void observe(struct talev_context *ev)
 void talev_context_set_timing(struct talev_context *ev, bool on)
 {
 	ev->timing = on;
+	/* Without memory only the sources know. */
+	if (on && ev->latency == NULL)
+		ev->latency = latency_create();
+	if (ev->latency != NULL)
+		ev->latency->turn_began = 0;
 	observe(ev);
 }
 
@@ -239,6 +246,22 @@ void core_each(struct talev_context *ev, void (*fn)(struct source *src, void *pr
 	each_in(&ev->resting, fn, private_data);
 }
 
+struct talev_latency *core_latency(struct talev_context *ev)
+{
+	return ev->latency != NULL ? ev->latency->kept : NULL;
+}
+
+static size_t count_messages(struct talev_context *ev)
+{
+	struct core_hook *hook;
+	size_t count = 0;
+
+	TAILQ_FOREACH (hook, &ev->hooks, link)
+		if (hook->count != NULL)
+			count += hook->count(hook);
+	return count;
+}
+
 void core_describe(struct talev_context *ev, struct talev_context_info *info)
 {
 	*info = (struct talev_context_info){
@@ -253,5 +276,14 @@ void core_describe(struct talev_context *ev, struct talev_context_info *info)
 		.handlers = ev->handlers,
 		.finalizers_ready = ev->life->ready_count,
 		.finalizers_pinned = ev->life->pinned,
+		.immediates = ev->immediate_count,
+		.timers_due = ev->due_count,
+		.timers = ev->timers_queued + ev->due_count,
+		.watchers = ev->slots.active,
+		.messages = count_messages(ev),
+		.longest_turn = ev->latency != NULL
+					? talev_histogram_longest(&ev->latency->kept->turns)
+					: 0,
+		.timing = ev->timing,
 	};
 }

@@ -99,6 +99,7 @@ struct talev_context {
 	pid_t owner;
 	char owner_name[16];
 	talev_time_t slow;
+	struct latency *latency; /* NULL: nothing has been measured */
 	unsigned spin_misses;
 	unsigned spin_rest; /* so many sleeps go without */
 	talev_trace_fn_t trace;

@@ -63,6 +63,19 @@ struct core_pin {
 bool core_pin(struct core_pin *pin, struct source *src);
 bool core_unpin(struct core_pin *pin);
 
+/* For kind->fire_measured(): around each of the functions that it calls. begin: src->where names
+ * the function. end: src is NULL if it has gone; ev is still there. */
+struct latency_handler;
+struct core_measure {
+	talev_time_t started;
+	const char *where;
+	struct latency_handler *handler; /* NULL: its times are not kept */
+};
+void core_measure_begin(
+	struct talev_context *ev, const struct source *src, struct core_measure *measure);
+void core_measure_end(
+	struct talev_context *ev, struct source *src, const struct core_measure *measure);
+
 /* Calls fn(src), a handler that is called from elsewhere than the loop of src: pinned as above, and
  * traced, counted and measured. False as core_unpin(), or core_pin(). */
 bool core_call(struct source *src, void (*fn)(struct source *src));
@@ -119,6 +132,8 @@ struct core_hook {
 	bool (*sleep)(struct core_hook *hook);
 	/* The wait is over: work that comes from now on is seen without wake_post(). Optional. */
 	void (*awake)(struct core_hook *hook);
+	/* How many messages have come and are in no queue yet. Optional. */
+	size_t (*count)(struct core_hook *hook);
 	/* False as core_fire(). */
 	bool (*run)(struct talev_context *ev, struct core_hook *hook);
 	/* The context has new kernel objects of its own after a fork: core_wake_get() again.
@@ -211,5 +226,7 @@ void core_each(struct talev_context *ev, void (*fn)(struct source *src, void *pr
 	void *private_data);
 /* For inspect. */
 void core_describe(struct talev_context *ev, struct talev_context_info *info);
+/* For inspect: what ev has measured, or NULL. */
+struct talev_latency *core_latency(struct talev_context *ev);
 
 #endif

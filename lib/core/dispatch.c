@@ -6,6 +6,8 @@
 
 /* Handlers of one class in a row before the others get their turn. */
 #define STREAK 64
+/* Instead of flags, which timers have no use for: what is due is fired. */
+#define FIRE_TIMER (UINT32_C(1) << 31)
 /* How much of what other threads have sent goes before descriptors. */
 #define BACKLOG ((size_t)1024)
 
@@ -13,25 +15,6 @@ void core_trace(struct talev_context *ev, enum talev_trace_point point, struct s
 {
 	if (ev->trace != NULL)
 		ev->trace(ev, point, src, ev->trace_private);
-}
-
-static void measure(struct source *src, talev_time_t spent)
-{
-	src->time_total += (uint64_t)spent;
-	if (spent > src->time_longest)
-		src->time_longest = spent < UINT32_MAX ? (uint32_t)spent : UINT32_MAX;
-}
-
-static void report_slow(
-	struct talev_context *ev, const struct source *src, const char *where, talev_time_t spent)
-{
-	/* A name of its own went with the source. */
-	const char *name = src != NULL ? src->where : where;
-
-	core_log(ev, TALEV_LOG_WARNING, "handler %s (%s) ran for %lld.%03lld ms",
-		name != NULL ? name : "of a freed source",
-		name != NULL ? name + strlen(name) + 1 : "?", (long long)(spent / 1000000),
-		(long long)(spent / 1000 % 1000));
 }
 
 static bool cancelled(struct source *src)
@@ -70,36 +53,26 @@ bool core_unpin(struct core_pin *made)
 	return unpin(made);
 }
 
-static void measure_call(
-	struct talev_context *ev, struct source *src, const char *where, talev_time_t started)
-{
-	talev_time_t spent = core_now(ev, TALEV_CLOCK_MONOTONIC) - started;
-
-	if (src != NULL && ev->timing)
-		measure(src, spent);
-	if (ev->slow > 0 && spent > ev->slow)
-		report_slow(ev, src, where, spent);
-}
-
 __attribute__((noinline)) static bool call_observed(
 	struct source *src, void (*fn)(struct source *src))
 {
 	struct talev_context *ev = src->ev;
-	const char *where = src->named ? NULL : src->where;
-	bool clocked = ev->timing || ev->slow > 0;
-	talev_time_t started = clocked ? core_now(ev, TALEV_CLOCK_MONOTONIC) : 0;
+	bool timed = clocked(ev);
+	struct core_measure measure;
 	struct core_pin made;
 
 	if (!pin(&made, src))
 		return false;
+	if (timed)
+		core_measure_begin(ev, src, &measure);
 	trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
 	src->calls++;
 	fn(src);
 	if (made.frame.object == NULL)
 		src = NULL;
 	if (made.life->ev != NULL) {
-		if (clocked)
-			measure_call(ev, src, where, started);
+		if (timed)
+			core_measure_end(ev, src, &measure);
 		trace(ev, TALEV_TRACE_AFTER_HANDLER, src);
 	}
 	return unpin(&made);
@@ -132,15 +105,30 @@ static bool not_fired(struct life *life, struct source *src)
 	return there;
 }
 
+static void fire_clocked(struct talev_context *ev, const struct life_frame *frame,
+	struct source *src, uint32_t flags, talev_time_t now)
+{
+	struct life *life = ev->life;
+	struct core_measure measure;
+
+	if (src->kind->fire_measured != NULL) {
+		src->kind->fire_measured(src, flags, now);
+		return;
+	}
+	core_measure_begin(ev, src, &measure);
+	if (flags == FIRE_TIMER && ev->timing)
+		dispatch_measure_delay(ev, (const struct timer_source *)src, measure.started);
+	src->kind->fire(src, flags, now);
+	if (life->ev != NULL)
+		core_measure_end(ev, frame->object != NULL ? src : NULL, &measure);
+}
+
 /* core_fire() of a context whose handlers are traced or measured. */
 __attribute__((noinline)) static bool fire_observed(
 	struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now)
 {
 	struct life *life = ev->life;
 	struct life_frame frame;
-	const char *where = src->named ? NULL : src->where;
-	bool clocked = ev->timing || ev->slow > 0;
-	talev_time_t started = clocked ? core_now(ev, TALEV_CLOCK_MONOTONIC) : 0;
 	bool there;
 
 	if (!life_enter(&frame, life, &src->life))
@@ -148,10 +136,11 @@ __attribute__((noinline)) static bool fire_observed(
 	core_trace(ev, TALEV_TRACE_BEFORE_HANDLER, src);
 	src->calls++;
 	context_count(&ev->handlers);
-	src->kind->fire(src, flags, now);
+	if (clocked(ev))
+		fire_clocked(ev, &frame, src, flags, now);
+	else
+		src->kind->fire(src, flags, now);
 	there = frame.object != NULL;
-	if (clocked && life->ev != NULL)
-		measure_call(ev, there ? src : NULL, where, started);
 	life_leave(&frame);
 	if (there && src->life.state == TALEV_LIVE && src->kind->fired != NULL)
 		there = src->kind->fired(src);
@@ -389,9 +378,10 @@ static enum unit run_hook(struct talev_context *ev)
 	return UNIT_NONE;
 }
 
-static enum unit fire(struct talev_context *ev, struct source *src, talev_time_t now)
+static enum unit fire(
+	struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now)
 {
-	return fire_source(ev, src, 0, now) ? UNIT_DONE : UNIT_GONE;
+	return fire_source(ev, src, flags, now) ? UNIT_DONE : UNIT_GONE;
 }
 
 /* May the next one run in the frame of the last, which has left nothing to be done? */
@@ -450,7 +440,7 @@ static inline enum unit run_immediates(struct talev_context *ev, unsigned budget
 		return run_light(ev, src, budget);
 	/* It is the kind that takes it out of the queue: the handler may queue it again. */
 	ev->immediate_streak++;
-	return fire(ev, src, 0);
+	return fire(ev, src, 0, 0);
 }
 
 static inline struct source *take_due(struct talev_context *ev, struct source *src)
@@ -515,7 +505,7 @@ static inline enum unit run_timers(struct talev_context *ev, unsigned budget)
 		return UNIT_NONE;
 	if (src->life.rec == NULL && !ev->observed)
 		return run_due(ev, src, budget);
-	return fire(ev, take_due(ev, src), turn_time_of(ev, src));
+	return fire(ev, take_due(ev, src), FIRE_TIMER, turn_time_of(ev, src));
 }
 
 enum unit dispatch_one(struct talev_context *ev, bool immediates, bool timers)

@@ -315,15 +315,32 @@ __attribute__((always_inline)) static inline enum turn batch(struct loop_call *c
 	return dispatch_batch(call, events, n);
 }
 
+/* What runs before the first wait is a turn, and what runs after the last. */
+static void begin_measuring(const struct loop_call *call)
+{
+	if (call->ev->observed && call->outermost)
+		dispatch_turn_begins(call->ev);
+}
+
+static void end_measuring(const struct loop_call *call)
+{
+	if (call->life->ev != NULL && call->ev->observed && call->outermost)
+		dispatch_turn_ends(call->ev);
+}
+
 __attribute__((noinline)) static enum turn traced(struct loop_call *call, bool block, bool many)
 {
 	struct talev_context *ev = call->ev;
 	enum turn turn;
 	int error;
 
+	if (!many)
+		begin_measuring(call);
 	core_trace(ev, TALEV_TRACE_BEFORE_TURN, NULL);
 	turn = many ? batch(call) : once(ev, block);
 	error = errno;
+	if (!many)
+		end_measuring(call);
 	if (call->life->ev != NULL)
 		core_trace(ev, TALEV_TRACE_AFTER_TURN, NULL);
 	errno = error;
@@ -366,7 +383,7 @@ int _talev_loop_timed(struct talev_context *ev, talev_time_t longest, const char
 }
 
 /* Until it is stopped, or fails, or has nothing to wait for. */
-static enum turn run_turns(struct loop_call *call)
+static inline enum turn turns(struct loop_call *call)
 {
 	enum turn turn;
 
@@ -380,6 +397,16 @@ static enum turn run_turns(struct loop_call *call)
 		call->ev->turns++;
 		turn = unlikely(call->ev->observed) ? traced(call, true, true) : batch(call);
 	} while (likely(turn == TURN_WORKED));
+	return turn;
+}
+
+static enum turn run_turns(struct loop_call *call)
+{
+	enum turn turn;
+
+	begin_measuring(call);
+	turn = turns(call);
+	end_measuring(call);
 	return turn;
 }
 

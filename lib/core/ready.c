@@ -125,6 +125,19 @@ int ready_wait_limited(struct talev_context *ev, bool block, struct backend_even
 	return ev->ops->wait(ev->backend, &deadlines, block, events, max);
 }
 
+/* Whoever traces or measures handlers is told of the wait. */
+static void before_wait(struct talev_context *ev)
+{
+	dispatch_turn_ends(ev);
+	core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
+}
+
+static void after_wait(struct talev_context *ev)
+{
+	core_trace(ev, TALEV_TRACE_AFTER_WAIT, NULL);
+	dispatch_turn_begins(ev);
+}
+
 int ready_wait_watched(struct talev_context *ev, bool block, struct backend_event *events, int max)
 {
 	int n;
@@ -133,18 +146,21 @@ int ready_wait_watched(struct talev_context *ev, bool block, struct backend_even
 	if (block && ev->spin > 0) {
 		struct backend_deadlines deadlines;
 
-		core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
+		if (ev->observed)
+			before_wait(ev);
 		deadlines_get(ev, &deadlines);
 		if (!spin(ev, &deadlines, events, max, &n))
 			n = ready_wait_until(ev, dispatch_hooks_sleep(ev), events, max);
 	} else {
 		block = block && dispatch_hooks_sleep(ev);
-		core_trace(ev, TALEV_TRACE_BEFORE_WAIT, NULL);
+		if (ev->observed)
+			before_wait(ev);
 		n = ready_wait_until(ev, block, events, max);
 	}
 	error = errno;
 	dispatch_hooks_awake(ev);
-	core_trace(ev, TALEV_TRACE_AFTER_WAIT, NULL);
+	if (ev->observed)
+		after_wait(ev);
 	errno = error;
 	return n;
 }

@@ -30,6 +30,9 @@ struct source_kind {
 	void (*destroy)(struct source *src);
 	/* Call the handler. */
 	void (*fire)(struct source *src, uint32_t flags, talev_time_t now);
+	/* Instead of it while handlers are measured, if it calls more than one function of the
+	 * user's: around each it calls core_measure_begin() and core_measure_end(). Optional. */
+	void (*fire_measured)(struct source *src, uint32_t flags, talev_time_t now);
 	/* Instead of fire() for an immediate that core has taken out of its queue, and out of its
 	 * context or, if it stays, to the resting ones. fired() is not called. Optional. */
 	void (*run)(struct source *src, struct talev_context *ev);

@@ -92,6 +92,13 @@ static void put_context(struct out *out, const struct talev_context_info *info)
 	json_uint_at(out, "handlers", info->handlers);
 	json_uint_at(out, "finalizers_ready", info->finalizers_ready);
 	json_uint_at(out, "finalizers_pinned", info->finalizers_pinned);
+	json_uint_at(out, "immediates", info->immediates);
+	json_uint_at(out, "timers_due", info->timers_due);
+	json_uint_at(out, "timers", info->timers);
+	json_uint_at(out, "watchers", info->watchers);
+	json_uint_at(out, "messages", info->messages);
+	json_int_at(out, "longest_turn", info->longest_turn);
+	json_bool_at(out, "timing", info->timing);
 	out_string(out, "}");
 }
 
@@ -108,6 +115,8 @@ char *talev_snapshot_json(TALLOC_CTX *mem_ctx, const struct talev_snapshot *snap
 			out_string(&out, ",");
 		put_source(&out, &snap->sources[i]);
 	}
-	out_string(&out, "]}");
+	out_string(&out, "],\"latency\":");
+	inspect_latency_json(&out, snap->latency);
+	out_string(&out, "}");
 	return out_finish(&out);
 }

@@ -121,11 +121,18 @@ static bool take_context(struct talev_snapshot *snap, struct talev_context *ev)
 	       copy_string(snap, &snap->context.backend);
 }
 
+static bool take_latency(struct talev_snapshot *snap, struct talev_context *ev)
+{
+	snap->latency = talev_latency_create(snap);
+	return snap->latency != NULL && talev_latency_add(snap->latency, ev) == 0;
+}
+
 struct talev_snapshot *talev_snapshot(TALLOC_CTX *mem_ctx, struct talev_context *ev)
 {
 	struct talev_snapshot *snap = talloc_zero(mem_ctx, struct talev_snapshot);
 
-	if (snap != NULL && take_context(snap, ev) && take_sources(snap, ev))
+	if (snap != NULL && take_context(snap, ev) && take_sources(snap, ev) &&
+		take_latency(snap, ev))
 		return snap;
 	talloc_free(snap);
 	errno = ENOMEM;
@@ -137,8 +144,7 @@ size_t talev_snapshot_count(const struct talev_snapshot *snap)
 	return snap->count;
 }
 
-/* A program that knows a longer struct than this library finds zeroes in what is new to it. */
-static void copy_struct(void *to, size_t to_size, const void *from, size_t from_size)
+void inspect_copy(void *to, size_t to_size, const void *from, size_t from_size)
 {
 	if (to_size > from_size)
 		memset((char *)to + from_size, 0, to_size - from_size);
@@ -152,15 +158,20 @@ int talev_snapshot_get(
 		errno = EINVAL;
 		return -1;
 	}
-	copy_struct(info, size, &snap->sources[i], sizeof(snap->sources[i]));
+	inspect_copy(info, size, &snap->sources[i], sizeof(snap->sources[i]));
 	return 0;
 }
 
 int talev_snapshot_get_context(
 	const struct talev_snapshot *snap, struct talev_context_info *info, size_t size)
 {
-	copy_struct(info, size, &snap->context, sizeof(snap->context));
+	inspect_copy(info, size, &snap->context, sizeof(snap->context));
 	return 0;
+}
+
+const struct talev_latency *talev_snapshot_latency(const struct talev_snapshot *snap)
+{
+	return snap->latency;
 }
 
 const char *inspect_state_name(enum talev_state state)

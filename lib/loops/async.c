@@ -154,7 +154,18 @@ static void adapt(struct async_box *box, unsigned n, talev_time_t spent)
 		box->batch *= 2;
 }
 
-static void runner_fire(struct source *src, uint32_t flags, talev_time_t now)
+static void call_measured(struct source *src)
+{
+	struct talev_context *ev = src->ev;
+	struct core_measure measure;
+
+	core_measure_begin(ev, src, &measure);
+	call(src);
+	if (src->ev != NULL)
+		core_measure_end(ev, src, &measure);
+}
+
+static inline void run_batch(struct source *src, void (*fn)(struct source *src))
 {
 	struct runner *runner = (struct runner *)src;
 	struct async_box *box = &runner->loop->async;
@@ -164,8 +175,6 @@ static void runner_fire(struct source *src, uint32_t flags, talev_time_t now)
 	struct core_post *post;
 	unsigned n = 0;
 
-	(void)flags;
-	(void)now;
 	core_unpost(src);
 	box->queued = false;
 	box->depth++;
@@ -173,7 +182,7 @@ static void runner_fire(struct source *src, uint32_t flags, talev_time_t now)
 		runner->node = node_of(post);
 		runner->tray = tray;
 		src->where = runner->node->where;
-		call(src);
+		fn(src);
 		node_done(&run, node_of(post));
 		n++;
 		if (src->ev == NULL)
@@ -187,6 +196,20 @@ static void runner_fire(struct source *src, uint32_t flags, talev_time_t now)
 	src->calls += n > 0 ? n - 1 : 0;
 	adapt(box, n, base_clock_now(TALEV_CLOCK_MONOTONIC) - started);
 	queue_runner(box);
+}
+
+static void runner_fire(struct source *src, uint32_t flags, talev_time_t now)
+{
+	(void)flags;
+	(void)now;
+	run_batch(src, call);
+}
+
+static void runner_fire_measured(struct source *src, uint32_t flags, talev_time_t now)
+{
+	(void)flags;
+	(void)now;
+	run_batch(src, call_measured);
 }
 
 static void runner_disarm(struct source *src)
@@ -204,6 +227,7 @@ static const struct source_kind runner_kind = {
 	.label = "async",
 	.disarm = runner_disarm,
 	.fire = runner_fire,
+	.fire_measured = runner_fire_measured,
 	.describe = runner_describe,
 };
 

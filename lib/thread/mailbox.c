@@ -179,6 +179,21 @@ static bool ready(struct core_hook *hook)
 	return word != EMPTY && word != ASLEEP;
 }
 
+/* The posts that a word leads to are the owner's to take, so they stay while it looks. */
+static size_t count(struct core_hook *hook)
+{
+	struct mailbox *mb = mailbox_of(hook);
+	const struct core_post *word = atomic_load_explicit(&mb->word, memory_order_acquire);
+	size_t n = 0;
+
+	if (word != ASLEEP && word != CLOSED)
+		for (; word != NULL; word = word->next)
+			n++;
+	for (word = mb->first; word != NULL; word = word->next)
+		n++;
+	return n;
+}
+
 static bool go_to_sleep(struct core_hook *hook)
 {
 	struct mailbox *mb = mailbox_of(hook);
@@ -274,6 +289,7 @@ static struct mailbox *mailbox_create(struct talev_context *ev)
 		.rank = CORE_HOOK_MAILBOX,
 		.feeds = true,
 		.ready = ready,
+		.count = count,
 		.sleep = go_to_sleep,
 		.awake = awake,
 		.run = run,

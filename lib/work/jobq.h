@@ -23,7 +23,7 @@
 #include <bsd/sys/queue.h>
 #include <talev/job.h>
 #include <talev/time.h>
-#include "work/histogram.h"
+#include "base/histogram.h"
 #include "work/hub.h"
 #include "work/look.h"
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * work: what is done beside the loops: job queues, and histograms of how long things took.
+ * work: what is done beside the loops: job queues.
  *
- * Neighbours use the public headers, and below it histograms that are a part of something else.
+ * Neighbours use the public headers, and what is below.
  */
 #ifndef WORK_WORK_H
 #define WORK_WORK_H
 
 #include <stdbool.h>
 #include <sys/types.h>
-#include "work/histogram.h"
+#include <talev/time.h>
 
 struct talev_jobq;
 

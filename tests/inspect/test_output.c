@@ -64,7 +64,8 @@ static void text_begins_with_the_context(void **state)
 	assert_has(text, "context (");
 	assert_has(text, "test_output.c:");
 	assert_has(text, ") on sim, live, level 0: 0 turns, 0 waits, 0 handlers\n");
-	assert_has(text, "finalizers: 0 ready, 0 waiting for a handler to return\n");
+	assert_has(text, "finalizers: 0 ready, 0 waiting for a handler to return\n"
+			 "queues: 0 immediates, 0 of 0 timers due, 0 watchers, 0 messages\n");
 }
 
 static void text_tells_times_in_human_units(void **state)
@@ -133,10 +134,10 @@ static void text_is_a_table(void **state)
 	assert_null(strstr(text, "TOTAL"));
 
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		char *location = strstr(line, lines == 2 ? "LOCATION" : "../");
+		char *location = strstr(line, lines == 3 ? "LOCATION" : "../");
 		long at = 0;
 
-		if (lines++ < 2)
+		if (lines++ < 3)
 			continue;
 		if (!location)
 			location = strstr(line, "tests/");
@@ -147,7 +148,7 @@ static void text_is_a_table(void **state)
 			column = at;
 		assert_int_equal(at, column);
 	}
-	assert_int_equal(lines, 2 + 1 + 5);
+	assert_int_equal(lines, 3 + 1 + 5);
 	talloc_free(fde);
 	close(fds[0]);
 	close(fds[1]);
@@ -165,6 +166,10 @@ static void text_shows_times_that_were_measured(void **state)
 	text = text_of(ev);
 	assert_has(text, "CALLS  TOTAL  LONGEST");
 	assert_has(text, "    2   3 ms   1.5 ms");
+	assert_has(text, "HANDLER         CALLS     P50     P90     P99   P99.9  LONGEST  TOTAL  "
+			 "LOCATION\n"
+			 "on_timer            2  1.5 ms  1.5 ms  1.5 ms  1.5 ms   1.5 ms   3 ms  ");
+	assert_has(text, "\nturns               2  ");
 }
 
 /* RFC 8259, to the letter; where the value ends, or NULL. */
@@ -265,7 +270,10 @@ static void json_has_every_field_of_every_kind(void **state)
 	assert_json(json);
 	assert_has(json, "{\"context\":{\"name\":\"context\",\"location\":\"");
 	assert_has(json, "\"backend\":\"sim\",\"state\":\"live\",\"now\":");
-	assert_has(json, "\"finalizers_ready\":0,\"finalizers_pinned\":0}");
+	assert_has(json, "\"finalizers_ready\":0,\"finalizers_pinned\":0,\"immediates\":0,"
+			 "\"timers_due\":0,\"timers\":1,\"watchers\":1,\"messages\":0,"
+			 "\"longest_turn\":0,\"timing\":false}");
+	assert_has(json, "],\"latency\":{\"all\":{\"count\":0,");
 	assert_has(json, "\"sources\":[{\"kind\":\"fd\",\"name\":\"on_fd\",\"location\":\"");
 	assert_has(json, "\"enabled\":true,\"armed\":true,\"running\":false");
 	assert_has(json, talloc_asprintf(*state, "\"fd\":%d,\"flags\":[\"read\",\"hup\"]", fds[0]));

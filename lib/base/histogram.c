@@ -1,30 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Histograms of times. The bucket of a value is its leading bits: where the first one is, and the
- * LINEAR bits behind it. There is one writer, so that a load and a store count as well as an atomic
- * addition would, for less.
- */
-#include "work/histogram.h"
+/* Histograms of times: merging, reading, text and JSON. */
+#include "base/histogram.h"
 
 #include <errno.h>
 #include "base/json.h"
 
-#define load(p)     atomic_load_explicit((p), memory_order_relaxed)
-#define store(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
-
-static size_t bucket_of(talev_time_t took)
-{
-	uint64_t v = (uint64_t)took;
-	int top;
-
-	if (v < 1u << HISTOGRAM_LINEAR)
-		return (size_t)v;
-	top = 63 - __builtin_clzll(v);
-	if (top >= HISTOGRAM_TOP)
-		return HISTOGRAM_BUCKETS - 1;
-	return (size_t)(top - HISTOGRAM_LINEAR) * (1u << HISTOGRAM_LINEAR) +
-	       (size_t)(v >> (top - HISTOGRAM_LINEAR));
-}
+#define load  histogram_load
+#define store histogram_store
 
 /* The longest time that falls into it. */
 static talev_time_t most_of(const struct talev_histogram *h, size_t bucket)
@@ -37,19 +19,6 @@ static talev_time_t most_of(const struct talev_histogram *h, size_t bucket)
 	if (octave == 0)
 		return (talev_time_t)digits;
 	return (talev_time_t)(((digits | 1u << HISTOGRAM_LINEAR) + 1) << (octave - 1)) - 1;
-}
-
-void histogram_add(struct talev_histogram *h, talev_time_t took)
-{
-	_Atomic uint64_t *bucket;
-
-	if (took < 0)
-		took = 0;
-	bucket = &h->buckets[bucket_of(took)];
-	store(bucket, load(bucket) + 1);
-	store(&h->count, load(&h->count) + 1);
-	if (took > load(&h->longest))
-		store(&h->longest, took);
 }
 
 struct talev_histogram *talev_histogram_create(TALLOC_CTX *mem_ctx)
@@ -71,6 +40,7 @@ void talev_histogram_merge(struct talev_histogram *h, const struct talev_histogr
 	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
 		store(&h->buckets[i], load(&h->buckets[i]) + load(&from->buckets[i]));
 	store(&h->count, load(&h->count) + load(&from->count));
+	store(&h->total, load(&h->total) + load(&from->total));
 	if (load(&from->longest) > load(&h->longest))
 		store(&h->longest, load(&from->longest));
 }
@@ -80,12 +50,18 @@ void talev_histogram_clear(struct talev_histogram *h)
 	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
 		store(&h->buckets[i], 0);
 	store(&h->count, 0);
+	store(&h->total, 0);
 	store(&h->longest, 0);
 }
 
 uint64_t talev_histogram_count(const struct talev_histogram *h)
 {
 	return load(&h->count);
+}
+
+talev_time_t talev_histogram_total(const struct talev_histogram *h)
+{
+	return (talev_time_t)load(&h->total);
 }
 
 talev_time_t talev_histogram_longest(const struct talev_histogram *h)
@@ -133,6 +109,7 @@ void histogram_json_members(struct out *out, const struct talev_histogram *h)
 	size_t i = 0;
 
 	json_uint_at(out, "count", talev_histogram_count(h));
+	json_int_at(out, "total", talev_histogram_total(h));
 	json_int_at(out, "p50", talev_histogram_quantile(h, 0.5));
 	json_int_at(out, "p90", talev_histogram_quantile(h, 0.9));
 	json_int_at(out, "p99", talev_histogram_quantile(h, 0.99));
@@ -156,7 +133,7 @@ char *talev_histogram_json(TALLOC_CTX *mem_ctx, const struct talev_histogram *h)
 	return out_finish(&out);
 }
 
-void histogram_time_text(struct out *out, talev_time_t t)
+static void put_time(struct out *out, talev_time_t t)
 {
 	static const char *const units[] = {"ns", "us", "ms", "s"};
 	double value = (double)t;
@@ -171,12 +148,18 @@ void histogram_time_text(struct out *out, talev_time_t t)
 
 void histogram_text(struct out *out, const struct talev_histogram *h)
 {
-	out_string(out, "p50 ");
-	histogram_time_text(out, talev_histogram_quantile(h, 0.5));
-	out_string(out, ", p99 ");
-	histogram_time_text(out, talev_histogram_quantile(h, 0.99));
-	out_string(out, ", longest ");
-	histogram_time_text(out, talev_histogram_longest(h));
+	static const struct {
+		const char *name;
+		double share;
+	} shares[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}};
+
+	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+		out_printf(out, "%s ", shares[i].name);
+		put_time(out, talev_histogram_quantile(h, shares[i].share));
+		out_string(out, ", ");
+	}
+	out_string(out, "longest ");
+	put_time(out, talev_histogram_longest(h));
 	out_printf(out, ", of %llu", (unsigned long long)talev_histogram_count(h));
 }
 

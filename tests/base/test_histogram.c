@@ -19,6 +19,7 @@ static void empty_ones_say_nothing(void **state)
 	(void)state;
 	assert_int_equal(talev_histogram_count(h), 0);
 	assert_int_equal(talev_histogram_longest(h), 0);
+	assert_int_equal(talev_histogram_total(h), 0);
 	assert_int_equal(talev_histogram_quantile(h, 0.99), 0);
 	assert_false(talev_histogram_next(h, &i, &most, &count));
 }
@@ -62,6 +63,7 @@ static void quantiles_split_what_was_added(void **state)
 	assert_in_range(talev_histogram_quantile(h, 0.99), 990000, 1000000);
 	assert_int_equal(talev_histogram_quantile(h, 1), 1000000);
 	assert_in_range(talev_histogram_quantile(h, 0), 1000, 1063);
+	assert_int_equal(talev_histogram_total(h), 500500000);
 }
 
 static void merging_is_adding_both(void **state)
@@ -101,10 +103,11 @@ static void text_and_json(void **state)
 	(void)state;
 	talev_histogram_add(h, 3);
 	talev_histogram_add(h, TALEV_MSEC(2));
-	assert_string_equal(
-		talev_histogram_text(test_root(), h), "p50 3ns, p99 2ms, longest 2ms, of 2");
+	assert_string_equal(talev_histogram_text(test_root(), h),
+		"p50 3ns, p90 2ms, p99 2ms, p99.9 2ms, longest 2ms, of 2");
 	assert_string_equal(talev_histogram_json(test_root(), h),
-		"{\"count\":2,\"p50\":3,\"p90\":2000000,\"p99\":2000000,\"p999\":2000000,"
+		"{\"count\":2,\"total\":2000003,\"p50\":3,\"p90\":2000000,\"p99\":2000000,\"p999\":"
+		"2000000,"
 		"\"longest\":2000000,\"buckets\":[[3,1],[2031615,1]]}");
 }
 
