@@ -62,7 +62,8 @@ struct backend_ops {
 	/* Reports a BACKEND_INTERNAL descriptor once for each time it is written, whether it has
 	 * been read or not. */
 	bool edges;
-	/* A wait that has an end costs the kernel a timer, even if something is ready already. */
+	/* A wait that has an end costs the kernel a timer, even if something is ready already, and
+	 * a look costs less. */
 	bool look_first;
 
 	/* NULL: ENOMEM, EMFILE, ENFILE, ... */

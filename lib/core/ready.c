@@ -98,16 +98,21 @@ int ready_sift_some(struct talev_context *ev, struct backend_event *events, int 
 	return kept;
 }
 
-/* A busy loop looks, and is told of something, before it waits until a moment. If that was in vain
- * it is not that busy. */
-static bool look_first(struct talev_context *ev)
+/* A busy loop looks, and is told of something, before it waits until a moment, or says to whoever
+ * may send something that it sleeps: both cost more than a look. If that was in vain it is not that
+ * busy. */
+static bool look_first(struct talev_context *ev, struct backend_event *events, int max, int *n)
 {
 	if (!ev->ops->look_first)
 		return false;
-	if (ev->no_looks == 0)
-		return true;
-	ev->no_looks--;
-	return false;
+	if (ev->no_looks > 0) {
+		ev->no_looks--;
+		return false;
+	}
+	*n = ev->ops->wait(ev->backend, &backend_no_deadlines, false, events, max);
+	if (*n == 0)
+		ev->no_looks = LOOK_AGAIN;
+	return *n != 0;
 }
 
 int ready_wait_limited(struct talev_context *ev, bool block, struct backend_event *events, int max)
@@ -115,12 +120,8 @@ int ready_wait_limited(struct talev_context *ev, bool block, struct backend_even
 	struct backend_deadlines deadlines;
 	int n;
 
-	if (block && look_first(ev)) {
-		n = ev->ops->wait(ev->backend, &backend_no_deadlines, false, events, max);
-		if (n != 0)
-			return n;
-		ev->no_looks = LOOK_AGAIN;
-	}
+	if (block && look_first(ev, events, max, &n))
+		return n;
 	deadlines_get(ev, &deadlines);
 	return ev->ops->wait(ev->backend, &deadlines, block, events, max);
 }
@@ -143,6 +144,8 @@ int ready_wait_watched(struct talev_context *ev, bool block, struct backend_even
 	int n;
 	int error;
 
+	if (block && !ev->observed && look_first(ev, events, max, &n))
+		return n;
 	if (block && ev->spin > 0) {
 		struct backend_deadlines deadlines;
 
