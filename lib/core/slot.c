@@ -99,9 +99,10 @@ static uint64_t bit_of(int fd)
 	return UINT64_C(1) << ((unsigned)fd % SLOT_PAGE);
 }
 
-static bool has_changed(struct talev_context *ev, int fd)
+/* Of a descriptor that somebody watches. */
+static inline bool has_changed(const struct talev_context *ev, int fd)
 {
-	return (slot_page(ev, fd)->changed & bit_of(fd)) != 0;
+	return (ev->slots.pages[(unsigned)fd / SLOT_PAGE]->changed & bit_of(fd)) != 0;
 }
 
 static void note_changes(struct talev_context *ev, struct slot_page *page, uint64_t bits)
@@ -320,8 +321,8 @@ void core_fd_changed(struct fd_source *fs)
 	struct talev_context *ev = fs->src.ev;
 
 	/* Noted already, and it goes on keeping the loop running. */
-	if (fs->counted && (fs->flags & BACKEND_EVENTS) != 0 && fs->src.enabled && !ev->embedded &&
-		has_changed(ev, fs->fd))
+	if (likely(fs->counted && has_changed(ev, fs->fd)) && (fs->flags & BACKEND_EVENTS) != 0 &&
+		fs->src.enabled && !ev->embedded)
 		return;
 	count_watcher(ev, fs);
 	if (wanted(slot_get(ev, fs->fd)) != slot_get(ev, fs->fd)->kernel ||
