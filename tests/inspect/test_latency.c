@@ -318,6 +318,44 @@ static void queues_are_told(void **state)
 	close(fds[1]);
 }
 
+static void on_ready(struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *arg)
+{
+	(void)ev;
+	(void)flags;
+	(void)arg;
+	test_drain(talev_fd_get_fd(fde));
+	talloc_free(fde);
+}
+
+/* Many of them at a time go another way than one alone. */
+static void all_kinds_of_handlers_are_measured(void **state)
+{
+	struct talev_context *ev = talev_context_init(*state);
+	struct talev_latency *latency;
+	int fds[3][2];
+
+	talev_context_set_timing(ev, true);
+	for (int i = 0; i < 3; i++) {
+		test_pipe(fds[i]);
+		assert_non_null(talev_add_fd(ev, NULL, fds[i][0], TALEV_FD_READ, on_ready, NULL));
+		test_poke(fds[i][1]);
+		assert_ok(talev_schedule_immediate(
+			talev_create_immediate(ev), ev, on_immediate, NULL));
+	}
+	assert_ok(test_run(ev));
+	latency = latency_of(ev);
+	assert_int_equal(talev_latency_count(latency), 2);
+	assert_int_equal(get(latency, 0).calls, 3);
+	assert_int_equal(get(latency, 1).calls, 3);
+	assert_true(talev_histogram_count(talev_latency_turns(latency)) > 0);
+	assert_true(talev_histogram_longest(talev_latency_turns(latency)) >=
+		    get(latency, 0).time_longest);
+	for (int i = 0; i < 3; i++) {
+		close(fds[i][0]);
+		close(fds[i][1]);
+	}
+}
+
 /* Each allocation fails in turn. False: none was left to fail. */
 static bool without_memory(unsigned long n)
 {
@@ -378,6 +416,7 @@ int main(void)
 		TEST(nothing_is_kept_unless_asked_for),
 		TEST(callbacks_of_requests_are_handlers),
 		TEST(queues_are_told),
+		TEST(all_kinds_of_handlers_are_measured),
 		TEST(want_of_memory_is_no_error_in_the_loop),
 	};
 
