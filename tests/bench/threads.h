@@ -44,7 +44,11 @@ struct sender {
 
 static struct sender *senders;
 static uint64_t all_received, to_receive;
-static int64_t *ways; /* how long each message took, if that is measured */
+/* How long each message took, if that is measured. Senders look whether it is: not on a line with
+ * what the receiver counts. */
+static struct {
+	_Alignas(64) int64_t *of;
+} ways;
 static atomic_bool go;
 
 static inline void on_cpu(int cpu)
@@ -66,7 +70,7 @@ static inline void make_senders(void)
 	for (unsigned i = 0; i < arg[1]; i++)
 		senders[i].seed = i + 1;
 	if (arg[2] > 0)
-		ways = take(to_receive * sizeof(*ways));
+		ways.of = take(to_receive * sizeof(*ways.of));
 }
 
 /* The receiver has one core, they have the other. */
@@ -115,7 +119,7 @@ static inline void rest(struct sender *sender)
 /* Not more than a window behind; to be called just before a message is sent. */
 static inline void wait_for_room(struct sender *sender, uint64_t sent)
 {
-	if (ways != NULL) {
+	if (ways.of != NULL) {
 		rest(sender);
 		sender->sent[sent % MESSAGES] = nanoseconds();
 		return;
@@ -134,9 +138,9 @@ static inline void wait_for_room(struct sender *sender, uint64_t sent)
 /* True: it was the last of all. Messages of one sender come in their order. */
 static inline bool count_received(struct sender *sender)
 {
-	if (ways != NULL) {
+	if (ways.of != NULL) {
 		need(sender->counted < sender->count);
-		ways[all_received] = nanoseconds() - sender->sent[sender->counted % MESSAGES];
+		ways.of[all_received] = nanoseconds() - sender->sent[sender->counted % MESSAGES];
 	}
 	if (++sender->counted % (WINDOW / 16) == 0)
 		atomic_store_explicit(&sender->received, sender->counted, memory_order_release);
@@ -150,8 +154,8 @@ static inline void end_senders(void)
 		need(pthread_join(senders[i].thread, NULL) == 0);
 	tell("rate", (double)to_receive / (double)section.wall * 1e9);
 	tell("count", (double)all_received);
-	if (ways != NULL)
-		tell_quantiles(ways, all_received);
+	if (ways.of != NULL)
+		tell_quantiles(ways.of, all_received);
 }
 
 static _Alignas(64) struct message *_Atomic queue;
