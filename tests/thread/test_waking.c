@@ -41,6 +41,9 @@ static void let_it_wait(struct talev_context *ev)
 	int fds[2];
 	struct talev_fd *fde;
 
+	/* Who has waited in vain does not look first the next time. */
+	assert_int_equal(talev_loop_timed(ev, TALEV_USEC(1)), -1);
+	assert_int_equal(errno, EAGAIN);
 	test_pipe(fds);
 	test_poke(fds[1]);
 	fde = talev_add_fd(ev, NULL, fds[0], TALEV_FD_READ, drain, NULL);
