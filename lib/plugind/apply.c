@@ -8,6 +8,7 @@
 #include "plugind/plugin.h"
 #include "plugind/pool.h"
 #include "plugind/queue.h"
+#include "plugind/watch.h"
 
 void apply_settings(struct daemon *d)
 {
@@ -106,6 +107,7 @@ void apply_again(struct daemon *d)
 	log_open(new->syslog, new->log_level);
 	d->config = new;
 	apply_settings(d);
+	watch_apply(d);
 	queues_apply(d, old);
 	pools_apply(d);
 	unload_removed(d, old);

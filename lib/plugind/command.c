@@ -9,6 +9,7 @@
 #include "plugind/plugind.h"
 #include "plugind/plugin.h"
 #include "plugind/queue.h"
+#include "plugind/watch.h"
 
 typedef void (*command_fn_t)(struct daemon *d, struct client *c, int count, char **words);
 
@@ -104,6 +105,14 @@ static void run_loops(struct daemon *d, struct client *c, int count, char **word
 
 	if (wants_json(c, count, words, &json))
 		look_loops(d, c, json);
+}
+
+static void run_watchdog(struct daemon *d, struct client *c, int count, char **words)
+{
+	bool json;
+
+	if (wants_json(c, count, words, &json))
+		answer_text(c, watch_text(c, d, json));
 }
 
 /* What is to be set is known before anything is. */
@@ -221,6 +230,7 @@ static const struct {
 	{"events", run_events},
 	{"loops", run_loops},
 	{"jobs", run_jobs},
+	{"watchdog", run_watchdog},
 	{"load", run_load},
 	{"unload", run_unload},
 	{"reload", run_reload},

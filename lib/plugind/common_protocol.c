@@ -12,6 +12,7 @@ const struct common_command common_commands[] = {
 	{"events", "[--json]", 0, 1},
 	{"loops", "[--json]", 0, 1},
 	{"jobs", "[NAME] [--json] | NAME KEY=VALUE...", 0, COMMON_WORDS_MAX - 1},
+	{"watchdog", "[--json]", 0, 1},
 	{"load", "PLUGIN [FILE]", 1, 2},
 	{"unload", "PLUGIN", 1, 1},
 	{"reload", "PLUGIN", 1, 1},

@@ -313,6 +313,8 @@ static bool holds(const struct config_section *section, const struct config_sect
 	struct config_option *option, *same;
 
 	TAILQ_FOREACH (option, &other->options, link) {
+		if (strcmp(option->key, "watchdog") == 0)
+			continue;
 		same = config_option(section, option->key);
 		if (!same || strcmp(same->value, option->value) != 0)
 			return false;

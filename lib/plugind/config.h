@@ -39,6 +39,8 @@ struct config {
 	unsigned clients;
 	talev_time_t timeout;
 	talev_time_t slow_handler;
+	talev_time_t watchdog; /* TALEV_NEVER: off */
+	bool watchdog_abort;
 	/* In the order of the file. */
 	struct config_sections sections;
 	struct config_sections pools;  /* [pool NAME] */
@@ -62,7 +64,8 @@ unsigned config_number(const struct config_section *section, const char *key, un
 /* NULL: ENOMEM. */
 struct config_section *config_copy(TALLOC_CTX *mem_ctx, const struct config_section *section);
 
-/* Same keys with the same values, in whatever order. */
+/* Same keys with the same values, in whatever order, but for watchdog, which is no reason to touch
+ * anything. */
 bool config_same(const struct config_section *a, const struct config_section *b);
 
 /* The path as meant by the file. NULL: ENOMEM. */

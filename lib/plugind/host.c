@@ -91,6 +91,8 @@ static bool is_own(const char *key)
 {
 	const char *const *own;
 
+	if (strcmp(key, "watchdog") == 0)
+		return true;
 	for (own = sections_own_keys; *own; own++)
 		if (strcmp(key, *own) == 0)
 			return true;

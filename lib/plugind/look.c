@@ -13,6 +13,7 @@
 #include "plugind/pool.h"
 #include "plugind/query.h"
 #include "plugind/tree.h"
+#include "plugind/watch.h"
 
 /* Grows *text, which is NULL once there was no memory. */
 static void __attribute__((format(printf, 2, 3))) put(char **text, const char *format, ...)
@@ -119,20 +120,21 @@ static void put_plugins(
 		put(text, "-");
 }
 
-static void put_loop(char **text, const struct query_part *part, const struct daemon *d, bool json)
+static void put_loop(char **text, const struct query_part *part, struct daemon *d, bool json)
 {
 	const char *pool = part->pool, *name = part->name;
+	struct watch_stuck stuck;
+	bool known = !part->back && watch_doing(d, name, &stuck);
 
 	if (json && part->back)
 		put(text,
 			"{\"pool\":\"%s\",\"loop\":\"%s\",\"state\":\"ok\",\"backend\":\"%s\","
 			"\"turns\":%" PRIu64 ",\"waits\":%" PRIu64 ",\"handlers\":%" PRIu64
-			",\"events\":%zu,\"plugins\":[",
+			",\"events\":%zu,",
 			pool, name, part->backend, part->turns, part->waits, part->handlers,
 			part->events);
 	else if (json)
-		put(text, "{\"pool\":\"%s\",\"loop\":\"%s\",\"state\":\"busy\",\"plugins\":[", pool,
-			name);
+		put(text, "{\"pool\":\"%s\",\"loop\":\"%s\",\"state\":\"busy\",", pool, name);
 	else if (part->back)
 		put(text, "%-16s %-16s %-5s %-7s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %6zu ",
 			pool, name, "ok", part->backend, part->turns, part->waits, part->handlers,
@@ -140,14 +142,20 @@ static void put_loop(char **text, const struct query_part *part, const struct da
 	else
 		put(text, "%-16s %-16s %-5s %-7s %10s %10s %10s %6s ", pool, name, "busy", "-", "-",
 			"-", "-", "-");
+	if (json && known)
+		put(text, "\"handler\":\"%s\",\"location\":\"%s\",", stuck.handler, stuck.location);
+	if (json)
+		put(text, "\"plugins\":[");
 	put_plugins(text, d, part->loop, json);
+	if (!json && known)
+		put(text, ": %s (%s)", stuck.handler, stuck.location);
 	put(text, json ? "]}" : "\n");
 }
 
 static void answer_loops(struct query *query)
 {
 	struct query_part own = {.back = true, .name = "talevd", .pool = "-"};
-	const struct daemon *d = query->daemon;
+	struct daemon *d = query->daemon;
 	bool json = query->json;
 	char *text = talloc_strdup(query, json ? "[" : "");
 	unsigned i;

@@ -16,6 +16,7 @@
 #include "plugind/plugind.h"
 #include "plugind/detach.h"
 #include "plugind/log.h"
+#include "plugind/watch.h"
 
 struct options {
 	const char *config;
@@ -119,7 +120,7 @@ static int open_all(struct daemon *d)
 
 static int serve(struct daemon *d)
 {
-	if (open_all(d) == -1)
+	if (open_all(d) == -1 || watch_open(d) == -1)
 		return -1;
 	apply_settings(d);
 	d->control = control_open(d, d->config->control);
@@ -148,6 +149,7 @@ static int run(struct daemon *d, const struct options *options)
 		log_message(TALEV_LOG_WARNING, "%s: %s", d->config->pidfile, strerror(errno));
 	d->background = options->background;
 	rc = serve(d);
+	watch_close(d);
 	/* Who waits for the end of its connection may start the next daemon. */
 	if (pidfile)
 		pidfile_remove(pidfile);

@@ -9,6 +9,7 @@
 #include "plugind/plugin.h"
 #include "plugind/queue.h"
 #include "plugind/sections.h"
+#include "plugind/watch.h"
 
 static void start(struct plugin *p);
 
@@ -213,6 +214,7 @@ static void start(struct plugin *p)
 		failed(p, error);
 		return;
 	}
+	watch_name(p);
 	host_fill(p);
 	host_forget_asked(p);
 	if (plugin_is_away(p)) {

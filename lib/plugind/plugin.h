@@ -53,6 +53,9 @@ struct plugin {
 	unsigned queue_count;
 	unsigned drains;
 	struct later later;
+	/* For the watchdog: see watch.h. */
+	TAILQ_ENTRY(plugin) named;
+	bool is_named;
 };
 
 struct plugin *plugin_find(const struct daemon *d, const char *name);

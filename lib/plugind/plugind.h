@@ -10,6 +10,7 @@
 
 struct pool;
 struct queue;
+struct watch;
 
 /* talevd(8), on public headers only. This room owns the process: its loop, signals, configuration,
  * control socket, the loops and job queues of plugins, and the plugins with their shared objects.
@@ -30,6 +31,7 @@ struct daemon {
 	TAILQ_HEAD(, queue) queues;
 	LIST_HEAD(, query) queries; /* that some loop has not answered */
 	struct control *control;
+	struct watch *watch;
 	struct talev_threaded_context *door; /* for what comes from other threads */
 	struct talev_timer *again;
 	struct later_list laters;

@@ -12,6 +12,7 @@
 #include "plugind/log.h"
 #include "plugind/plugind.h"
 #include "plugind/pool.h"
+#include "plugind/watch.h"
 
 static void gone(struct talev_context *ev, struct talev_immediate *im, void *private_data)
 {
@@ -23,6 +24,7 @@ static void gone(struct talev_context *ev, struct talev_immediate *im, void *pri
 	(void)ev;
 	(void)im;
 	pthread_join(pool->thread, NULL);
+	watch_forget_pool(pool);
 	TAILQ_REMOVE(&d->pools, pool, link);
 	talloc_free(pool);
 	if (ended)
@@ -139,6 +141,7 @@ struct pool *pool_open(struct daemon *d, const char *name, unsigned threads, boo
 		goto fail;
 	TAILQ_INSERT_TAIL(&d->pools, pool, link);
 	send_settings(pool);
+	watch_pool(pool);
 	return pool;
 fail:
 	talloc_free(pool);

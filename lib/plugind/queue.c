@@ -12,6 +12,7 @@
 #include "plugind/queue.h"
 #include "plugind/sections.h"
 #include "plugind/value.h"
+#include "plugind/watch.h"
 
 #define IDLE       TALEV_SEC(5)
 #define WEIGHT_MAX 1000000
@@ -161,6 +162,7 @@ static struct queue *queue_new(struct daemon *d, const char *name)
 	talev_jobq_get_info(queue->jobq, &info, sizeof(info));
 	queue->processors = info.concurrency;
 	TAILQ_INSERT_TAIL(&d->queues, queue, link);
+	watch_queue(d, queue);
 	return queue;
 }
 

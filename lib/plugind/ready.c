@@ -2,9 +2,9 @@
 #include "plugind/config.h"
 #include "plugind/detach.h"
 #include "plugind/log.h"
-#include "plugind/notify.h"
 #include "plugind/plugin.h"
 #include "plugind/plugind.h"
+#include "plugind/watch.h"
 
 void ready_check(struct daemon *d)
 {
@@ -22,5 +22,5 @@ void ready_check(struct daemon *d)
 		log_open(true, d->config->log_level);
 	}
 	log_message(TALEV_LOG_INFO, "ready: %s", d->config->control);
-	notify_send("READY=1");
+	watch_ready(d);
 }

@@ -45,12 +45,25 @@ static int check_threads(const struct config_option *option, char *error, size_t
 	return -1;
 }
 
+static int check_watchdog(const struct config_option *option, char *error, size_t size)
+{
+	talev_time_t limit;
+	char wanted[128];
+
+	if (value_limit(&limit, option->value, wanted, sizeof(wanted)) == 0)
+		return 0;
+	snprintf(error, size, "watchdog takes %s, not \"%s\"", wanted, option->value);
+	return -1;
+}
+
 int sections_check_pool(const struct config *config, const struct config_section *section,
 	const struct config_option *option, char *error, size_t size)
 {
 	(void)config;
 	if (strcmp(option->key, "threads") == 0)
 		return check_threads(option, error, size);
+	if (strcmp(option->key, "watchdog") == 0)
+		return check_watchdog(option, error, size);
 	snprintf(error, size, "[pool %s] has no key %s", section->name, option->key);
 	return -1;
 }
@@ -60,9 +73,12 @@ int sections_check_queue(const struct config *config, const struct config_sectio
 {
 	struct queue_change change = {0};
 	char what[128];
-	int rc = queue_change_add(&change, option->key, option->value, what, sizeof(what));
+	int rc;
 
 	(void)config;
+	if (strcmp(option->key, "watchdog") == 0)
+		return check_watchdog(option, error, size);
+	rc = queue_change_add(&change, option->key, option->value, what, sizeof(what));
 	if (rc == 0 && strcmp(option->key, "min") == 0 &&
 		change.min > config_number(section, "max", QUEUE_MOST)) {
 		snprintf(error, size, "min is above max");
@@ -103,6 +119,15 @@ static int check_queues_of_plugin(
 	return 0;
 }
 
+static int check_watchdog_of_plugin(const struct config_section *section,
+	const struct config_option *option, char *error, size_t size)
+{
+	if (config_option(section, "threads"))
+		return check_watchdog(option, error, size);
+	snprintf(error, size, "[%s] has no threads of its own for a watchdog", section->name);
+	return -1;
+}
+
 int sections_check_plugin(const struct config *config, const struct config_section *section,
 	const struct config_option *option, char *error, size_t size)
 {
@@ -112,5 +137,7 @@ int sections_check_plugin(const struct config *config, const struct config_secti
 		return check_pool_of_plugin(config, section, option, error, size);
 	if (strcmp(option->key, "jobs") == 0)
 		return check_queues_of_plugin(config, option, error, size);
+	if (strcmp(option->key, "watchdog") == 0)
+		return check_watchdog_of_plugin(section, option, error, size);
 	return 0;
 }

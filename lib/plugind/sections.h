@@ -22,7 +22,8 @@ int sections_check_queue(const struct config *config, const struct config_sectio
 int sections_check_plugin(const struct config *config, const struct config_section *section,
 	const struct config_option *option, char *error, size_t size);
 
-/* The keys of a plugin's section that are the daemon's: NULL at the end. */
+/* The keys of a plugin's section that are the daemon's and say where it lives: NULL at the end.
+ * watchdog is the daemon's too. */
 extern const char *const sections_own_keys[];
 
 /* The next name in a list of them, parted by blanks or commas, copied into word; *list is what

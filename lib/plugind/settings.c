@@ -22,6 +22,8 @@ int settings_default(struct config *config)
 	config->timeout = TALEV_SEC(30);
 	config->slow_handler = TALEV_MSEC(100);
 	config->timing = true;
+	config->watchdog = TALEV_NEVER;
+	config->watchdog_abort = true;
 	return config->control && config->plugins ? 0 : -1;
 }
 
@@ -82,6 +84,11 @@ static int set(struct config *config, const char *key, const char *value, char *
 	} else if (strcmp(key, "slow_handler") == 0) {
 		rc = value_number(&number, value, 0, 3600000, error, size);
 		config->slow_handler = TALEV_MSEC(number);
+	} else if (strcmp(key, "watchdog") == 0) {
+		rc = value_limit(&config->watchdog, value, error, size);
+	} else if (strcmp(key, "watchdog_abort") == 0) {
+		rc = value_choice(&choice, value, "no", "yes", error, size);
+		config->watchdog_abort = choice;
 	}
 	return rc;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "plugind/plugind.h"
 #include "plugind/log.h"
-#include "plugind/notify.h"
 #include "plugind/plugin.h"
 #include "plugind/pool.h"
+#include "plugind/watch.h"
 
 /* One after the other: the next is asked when the one before has gone, unless that lives on threads
  * of its own. True: all that can go have gone. */
@@ -49,6 +49,6 @@ void stop_begin(struct daemon *d)
 		return;
 	d->stopping = true;
 	log_message(TALEV_LOG_INFO, "stopping");
-	notify_send("STOPPING=1");
+	watch_stopping(d);
 	stop_next(d);
 }

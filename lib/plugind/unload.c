@@ -21,6 +21,7 @@
 #include "plugind/plugind.h"
 #include "plugind/pool.h"
 #include "plugind/queue.h"
+#include "plugind/watch.h"
 
 static void finish(void *arg)
 {
@@ -38,6 +39,7 @@ void plugin_left(struct plugin *p)
 {
 	struct pool *pool = p->place.pool;
 
+	watch_forget(p);
 	if (!pool) {
 		finish(p);
 		return;
@@ -114,7 +116,7 @@ int unload_begin(struct plugin *p)
 		return 0;
 	}
 	if (!p->tree) {
-		finish(p);
+		plugin_left(p);
 		return 0;
 	}
 	host_tree_release(p->tree, true);

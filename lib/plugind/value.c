@@ -49,3 +49,12 @@ int value_duration(talev_time_t *duration, const char *value, char *error, size_
 	snprintf(error, size, "a time as 250ms, 5s or 2m");
 	return -1;
 }
+
+int value_limit(talev_time_t *limit, const char *value, char *error, size_t size)
+{
+	*limit = TALEV_NEVER;
+	if (strcmp(value, "no") == 0 || value_duration(limit, value, error, size) == 0)
+		return 0;
+	snprintf(error, size, "no, or a time as 250ms, 5s or 2m");
+	return -1;
+}

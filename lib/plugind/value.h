@@ -19,4 +19,7 @@ int value_choice(
 /* 250ms, 5s, 2m: 1 ms to 24 hours. */
 int value_duration(talev_time_t *duration, const char *value, char *error, size_t size);
 
+/* The same, or no, which is TALEV_NEVER. */
+int value_limit(talev_time_t *limit, const char *value, char *error, size_t size);
+
 #endif
