@@ -40,7 +40,7 @@ FOLDERS = {'plain': 'build', 'asan': 'build-asan', 'valgrind': 'build', 'tsan': 
 GROUPS = ['checks', 'plain', 'asan', 'valgrind', 'tsan', 'models', 'scripts']
 # What ThreadSanitizer is for. It tells a signal handler late, of a context that is over by then: the
 # storm, where the handler blocks its signal by that context, would wait for ever.
-TSAN = re.compile(r'tests/(thread/|work/|loops/|event/test_(signal(?!_storm)|child)|plugind/test_(threads|worker|jobs))')
+TSAN = re.compile(r'tests/(thread/|work/|loops/|event/test_(signal(?!_storm)|child)|plugind/test_(threads|worker|jobs|watchdog))')
 NOT_ROOMS = ['support', 'fuzz', 'model', 'demo']
 OWN_BUILD = ['tevent']  # a script there builds and runs the programs
 SKIP = 77

@@ -202,6 +202,20 @@ await "the end of the threads of the queue" no_threads
 	ctl loops
 } | show
 
+step "primes gets jobs that take very long, and its queue a watchdog, by SIGHUP."
+sed -e 's/^upto = .*/upto = 1000000000/' -e 's/^unit = .*/unit = 1000000/' \
+	-e 's/^plugins = .*/&\nwatchdog_abort = no/' -e 's/^concurrency = .*/&\nwatchdog = 500ms/' \
+	"$dir/talevd.conf" >"$dir/talevd.conf.new"
+mv "$dir/talevd.conf.new" "$dir/talevd.conf"
+kill -HUP "$daemon"
+await "the watchdog's report" grep -q 'watchdog: plugin primes: queue sums: .* limit 0.500 s' \
+	"$dir/log"
+echo "   The watchdog names plugin, queue, function, place and thread:"
+sed -n '/watchdog: plugin primes/,$p' "$dir/log" | grep watchdog: | head -n 2 | show
+echo "   The daemon's loop is not held up by that:"
+ctl watchdog | show
+ctl unload primes
+
 step "talevd stops: plugins first, last loaded first."
 ctl stop
 wait "$daemon"
