@@ -202,19 +202,32 @@ await "the end of the threads of the queue" no_threads
 	ctl loops
 } | show
 
-step "primes gets jobs that take very long, and its queue a watchdog, by SIGHUP."
-sed -e 's/^upto = .*/upto = 1000000000/' -e 's/^unit = .*/unit = 1000000/' \
-	-e 's/^plugins = .*/&\nwatchdog_abort = no/' -e 's/^concurrency = .*/&\nwatchdog = 500ms/' \
-	"$dir/talevd.conf" >"$dir/talevd.conf.new"
-mv "$dir/talevd.conf.new" "$dir/talevd.conf"
+step "A plugin whose handler does not return, on a thread of its own, with a watchdog."
+# shellcheck disable=SC2046 # a list of options
+${CC:-cc} -shared -fPIC $(pkg-config --cflags talloc) -I"$top/include" \
+	-o "$dir/sleeper.so" "$top/tests/demo/sleeper.c" || fail "sleeper.c cannot be compiled"
+sed -i 's/^plugins = .*/&\nwatchdog_abort = no/' "$dir/talevd.conf"
+tee -a "$dir/talevd.conf" <<END | show
+
+[sleeper]
+file = $dir/sleeper.so
+until = $dir/wake
+threads = 1
+watchdog = 1s
+END
 kill -HUP "$daemon"
-await "the watchdog's report" grep -q 'watchdog: plugin primes: queue sums: .* limit 0.500 s' \
-	"$dir/log"
-echo "   The watchdog names plugin, queue, function, place and thread:"
-sed -n '/watchdog: plugin primes/,$p' "$dir/log" | grep watchdog: | head -n 2 | show
-echo "   The daemon's loop is not held up by that:"
-ctl watchdog | show
-ctl unload primes
+await "the watchdog's report" \
+	grep -q 'watchdog: plugin sleeper: .* limit 1.000 s' "$dir/log"
+echo "   The log names plugin, loop, handler, place and thread, first at half of the limit:"
+grep 'watchdog: plugin sleeper: ' "$dir/log" | show
+echo "   Everybody else goes on, and can be asked:"
+{
+	ctl loops
+	ctl watchdog
+} | show
+: >"$dir/wake"
+await "the end of that" grep -q 'watchdog: plugin sleeper: .* goes on after' "$dir/log"
+grep 'goes on after' "$dir/log" | show
 
 step "talevd stops: plugins first, last loaded first."
 ctl stop
