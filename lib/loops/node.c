@@ -56,6 +56,13 @@ static void thread_ends(void *arg)
 	mine->known = false;
 }
 
+/* Of the first thread nobody says that it ends. */
+__attribute__((destructor)) static void process_ends(void)
+{
+	if (node_pool.known)
+		thread_ends(&node_pool);
+}
+
 static void make_key(void)
 {
 	have_key = pthread_key_create(&key, thread_ends) == 0;
