@@ -143,7 +143,7 @@ static void put_time(struct out *out, talev_time_t t)
 		value /= 1000;
 		unit++;
 	}
-	out_printf(out, "%.3g%s", value, units[unit]);
+	out_printf(out, "%.3g %s", value, units[unit]);
 }
 
 void histogram_text(struct out *out, const struct talev_histogram *h)

@@ -104,7 +104,7 @@ static void text_and_json(void **state)
 	talev_histogram_add(h, 3);
 	talev_histogram_add(h, TALEV_MSEC(2));
 	assert_string_equal(talev_histogram_text(test_root(), h),
-		"p50 3ns, p90 2ms, p99 2ms, p99.9 2ms, longest 2ms, of 2");
+		"p50 3 ns, p90 2 ms, p99 2 ms, p99.9 2 ms, longest 2 ms, of 2");
 	assert_string_equal(talev_histogram_json(test_root(), h),
 		"{\"count\":2,\"total\":2000003,\"p50\":3,\"p90\":2000000,\"p99\":2000000,\"p999\":"
 		"2000000,"
