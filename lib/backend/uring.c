@@ -8,6 +8,9 @@
  * that is armed tells of the next change. It costs one system call for each turn, and what a user
  * sees is what epoll(7) would have said.
  *
+ * Edges need no such question. While there is none to ask, and nothing to tell, completions are
+ * reported as they come, with one system call for the whole turn: see uring_listen().
+ *
  * A request holds the file, not the descriptor: while one is armed, close(2) closes nothing. So
  * giving up all interest takes effect before modify() returns. One that is narrower than what is
  * armed waits until it matters; a wider one goes to the kernel with the next wait.
@@ -290,9 +293,12 @@ static int set_alarms(struct uring_backend *ub, const struct backend_deadlines *
 
 		if (created < 0)
 			return -1;
-		if (created > 0)
+		if (created > 0) {
 			ub->alarm_armed[clock] = false;
+			ub->alarm_unarmed = true;
+		}
 	}
+	ub->alarms_used = true;
 	return 0;
 }
 
@@ -336,16 +342,25 @@ static int uring_wait(struct backend *be, const struct backend_deadlines *deadli
 	talev_time_t timeout;
 	int n;
 
-	if (forked(ub)) {
+	if (unlikely(forked(ub))) {
 		errno = EINVAL;
 		return -1;
 	}
-	if (ub->epoll != NULL)
+	if (unlikely(ub->epoll != NULL))
 		return ub->epoll->ops->wait(ub->epoll, deadlines, block, events, max);
-	if (uring_claim(ub) != 0 || (block && set_alarms(ub, deadlines) != 0))
+	if (unlikely(ub->ring.thread != ring_this_thread) && uring_claim(ub) != 0)
+		return -1;
+	if (block && (deadlines != &backend_no_deadlines || ub->alarms_used) &&
+		set_alarms(ub, deadlines) != 0)
 		return -1;
 	ub->alarmed = false;
 	ub->refused = 0;
+	if (likely(ub->maybe_count == 0 && TAILQ_EMPTY(&ub->arm) && !ub->alarm_unarmed &&
+		    ring_all_told(&ub->ring))) {
+		n = uring_listen(ub, block && deadlines == &backend_no_deadlines, events, max);
+		if (n != 0)
+			return n;
+	}
 	if (ub->hot && ub->unseen < UNSEEN_MAX) {
 		n = collect(ub, events, max);
 		if (n != 0)

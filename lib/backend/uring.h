@@ -30,6 +30,7 @@ struct entry {
 	bool told;       /* was ready since the last completion */
 	bool again;      /* was ready when it was last asked */
 	short news;      /* what the ring said, if that will do: edges may be told too often */
+	uint16_t at;     /* where uring_listen() last reported it */
 };
 
 TAILQ_HEAD(entries, entry);
@@ -48,7 +49,9 @@ struct uring_backend {
 	uint32_t unseen;  /* reports since the ring was looked at */
 	int refused;      /* why the kernel did not arm something */
 	bool alarmed;     /* an alarm went off */
+	bool alarms_used;
 	bool alarm_armed[BASE_CLOCKS];
+	bool alarm_unarmed; /* one may be that is not */
 	unsigned fork_generation;
 	struct alarms alarms;
 	struct backend *epoll; /* NULL: not needed */
@@ -62,7 +65,15 @@ static inline bool uring_is_edge(const struct entry *e)
 
 /* uring_table.c */
 /* NULL: nothing is known of it. */
-struct entry *uring_find(const struct uring_backend *ub, int fd);
+static inline struct entry *uring_find(const struct uring_backend *ub, int fd)
+{
+	uint32_t page = (uint32_t)fd / URING_PAGE;
+
+	if (unlikely(page >= ub->page_count || ub->pages[page] == NULL))
+		return NULL;
+	return &ub->pages[page][(uint32_t)fd % URING_PAGE];
+}
+
 /* NULL: ENOMEM. */
 struct entry *uring_find_or_make(struct uring_backend *ub, int fd);
 /* To the end of that list, out of the one where it is. */
@@ -82,6 +93,10 @@ int uring_replace_ring(struct uring_backend *ub);
 int uring_exchange(struct uring_backend *ub, int max);
 /* The same, and waits until there is something, timeout in ns. */
 int uring_sleep(struct uring_backend *ub, talev_time_t timeout, int max);
+/* For when there is nothing that only a question answers (maybe), or that the ring has to know.
+ * Reports edges as the ring tells them, and waits for it if block; others may be ready afterwards.
+ * -1: as above. */
+int uring_listen(struct uring_backend *ub, bool block, struct backend_event *events, int max);
 /* uring_forget(), and returns when the kernel has let the file go, so that close(2) closes it. */
 void uring_forget_now(struct uring_backend *ub, struct entry *e);
 

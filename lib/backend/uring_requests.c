@@ -31,8 +31,10 @@ static void take_other(struct uring_backend *ub, uint32_t what, const struct io_
 		ub->leaving = 0;
 	if (what < DATA_ALARM(0))
 		return;
-	if (!(cqe->flags & IORING_CQE_F_MORE))
+	if (!(cqe->flags & IORING_CQE_F_MORE)) {
 		ub->alarm_armed[clock] = false;
+		ub->alarm_unarmed = true;
+	}
 	alarm_drain(&ub->alarms, (enum talev_clock)clock);
 	ub->alarmed = true;
 }
@@ -79,6 +81,52 @@ static void take_all(struct uring_backend *ub)
 	io_uring_cq_advance(&ub->ring.io, n);
 }
 
+/* What a completion says of an edge that is armed as it should be, and stays so: that it is there.
+ * 0: it says more than that, or less. */
+static inline uint32_t plain_edge(const struct entry *e, const struct io_uring_cqe *cqe)
+{
+	if (unlikely(e->serial != (uint32_t)(cqe->user_data >> 32) || e->place != URING_NONE ||
+		     e->armed != e->events || !uring_is_edge(e) ||
+		     !(cqe->flags & IORING_CQE_F_MORE)))
+		return 0;
+	if (likely(cqe->res == POLLIN))
+		return e->events & TALEV_FD_READ;
+	if ((cqe->res & ~PLAIN) != 0)
+		return 0;
+	return pollmask_to((short)(cqe->res & pollmask_from(e->events)));
+}
+
+/* Takes completions until max are to be reported, and returns how many are. */
+static int take_edges(struct uring_backend *ub, struct backend_event *events, int max)
+{
+	struct io_uring_cq *cq = &ub->ring.io.cq;
+	const struct io_uring_cqe *cqes = cq->cqes;
+	unsigned mask = cq->ring_mask;
+	unsigned head = *cq->khead;
+	unsigned tail = io_uring_smp_load_acquire(cq->ktail);
+	int n = 0;
+
+	for (; head != tail && n < max; head++) {
+		const struct io_uring_cqe *cqe = &cqes[head & mask];
+		uint32_t low = (uint32_t)cqe->user_data;
+		struct entry *e = likely(low < DATA_OTHER) ? uring_find(ub, (int)low) : NULL;
+		uint32_t told = likely(e != NULL) ? plain_edge(e, cqe) : 0;
+
+		if (unlikely(told == 0)) {
+			take(ub, cqe);
+		} else if (unlikely(e->at < n && events[e->at].fd == e->fd)) {
+			events[e->at].events |= told;
+		} else {
+			e->told = true;
+			e->at = (uint16_t)n;
+			events[n++] = (struct backend_event){
+				.fd = (int)low, .generation = e->generation, .events = told};
+		}
+	}
+	io_uring_smp_store_release(cq->khead, head);
+	return n;
+}
+
 static int submit(struct uring_backend *ub)
 {
 	int result = ring_submit(&ub->ring);
@@ -123,11 +171,8 @@ static void arm(struct uring_backend *ub, int fd, short mask, uint64_t data)
 	sqe->user_data = data;
 }
 
-/* Writes down for the kernel what it has to know before it waits. */
-static int prepare(struct uring_backend *ub)
+static int prepare_alarms(struct uring_backend *ub)
 {
-	struct entry *e;
-
 	for (int clock = 0; clock < BASE_CLOCKS; clock++) {
 		if (ub->alarms.of[clock].fd < 0 || ub->alarm_armed[clock])
 			continue;
@@ -135,6 +180,22 @@ static int prepare(struct uring_backend *ub)
 			return -1;
 		arm(ub, ub->alarms.of[clock].fd, POLLIN, DATA_ALARM(clock));
 		ub->alarm_armed[clock] = true;
+	}
+	return 0;
+}
+
+/* Writes down for the kernel what it has to know before it waits. */
+static int prepare(struct uring_backend *ub)
+{
+	struct entry *e;
+
+	if (ub->alarm_unarmed) {
+		/* Before: what makes room may take one away. */
+		ub->alarm_unarmed = false;
+		if (prepare_alarms(ub) != 0) {
+			ub->alarm_unarmed = true;
+			return -1;
+		}
 	}
 	while (!TAILQ_EMPTY(&ub->arm)) {
 		if (make_room(ub, 2) != 0)
@@ -190,6 +251,7 @@ int uring_replace_ring(struct uring_backend *ub)
 	ub->ring = ring;
 	for (int clock = 0; clock < BASE_CLOCKS; clock++)
 		ub->alarm_armed[clock] = false;
+	ub->alarm_unarmed = true;
 	ub->leaving = 0;
 	return 0;
 }
@@ -229,4 +291,12 @@ int uring_sleep(struct uring_backend *ub, talev_time_t timeout, int max)
 	if (result != 0)
 		return errno == EBADR ? start_again(ub) : -1;
 	return ring_stirred(&ub->ring) ? uring_exchange(ub, max) : 0;
+}
+
+int uring_listen(struct uring_backend *ub, bool block, struct backend_event *events, int max)
+{
+	ub->unseen = 0;
+	if (unlikely(ring_listen(&ub->ring, block) != 0))
+		return errno == EBADR ? start_again(ub) : -1;
+	return take_edges(ub, events, max);
 }

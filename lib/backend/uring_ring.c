@@ -35,15 +35,16 @@ static const unsigned setups[] = {
 /* The first of setups that may work; SETUPS: none does. */
 static atomic_uint usable;
 
+_Thread_local uint64_t ring_this_thread;
+
 /* Never the same for two threads, as pthread_self() is when one has gone. */
 static uint64_t this_thread(void)
 {
 	static atomic_uint_least64_t last;
-	static _Thread_local uint64_t mine;
 
-	if (mine == 0)
-		mine = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
-	return mine;
+	if (ring_this_thread == 0)
+		ring_this_thread = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+	return ring_this_thread;
 }
 
 static bool refused_for_good(int error)
@@ -97,11 +98,6 @@ bool uring_works(void)
 
 	return atomic_load_explicit(&usable, memory_order_relaxed) < SETUPS &&
 	       io_uring_setup(0, &params) == -EINVAL;
-}
-
-bool ring_is_mine(const struct ring *ring)
-{
-	return ring->thread == this_thread() && ring->fork_generation == base_fork_generation();
 }
 
 static void forget_completions(struct ring *ring)
@@ -168,6 +164,9 @@ int ring_wait(struct ring *ring, talev_time_t timeout)
 			end = talev_time_add(base_clock_now(TALEV_CLOCK_MONOTONIC), timeout);
 		n = io_uring_submit_and_wait_timeout(&ring->io, &cqe, 1, &kernel_ts, NULL);
 	}
+	/* Told once only. */
+	if (n == -EBADR)
+		return failed(EBADR);
 	if (io_uring_cq_ready(&ring->io) != 0 || n == -ETIME)
 		return 0;
 	if (n < 0)
@@ -177,4 +176,16 @@ int ring_wait(struct ring *ring, talev_time_t timeout)
 		return 0;
 	errno = EINTR;
 	return -1;
+}
+
+int ring_listen(struct ring *ring, bool block)
+{
+	int n;
+
+	if (io_uring_cq_ready(&ring->io) != 0 || (!block && !ring_stirred(ring)))
+		return 0;
+	n = io_uring_enter((unsigned)ring->io.ring_fd, 0, block, IORING_ENTER_GETEVENTS, NULL);
+	if (likely(n >= 0) || (n != -EBADR && io_uring_cq_ready(&ring->io) != 0))
+		return 0;
+	return failed(-n);
 }

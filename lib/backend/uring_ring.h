@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <talev/time.h>
+#include "base/fork.h"
 
 struct ring {
 	struct io_uring io;
@@ -26,8 +27,20 @@ int ring_open(struct ring *ring);
  * kernel does so, a little later. */
 void ring_close(struct ring *ring);
 
+/* Of the thread that runs; 0: it has not made any ring yet. */
+extern _Thread_local uint64_t ring_this_thread;
+
 /* The other calls are for this thread and process only. */
-bool ring_is_mine(const struct ring *ring);
+static inline bool ring_is_mine(const struct ring *ring)
+{
+	return ring->thread == ring_this_thread && ring->fork_generation == base_fork_generation();
+}
+
+/* Does the kernel know all that was submitted? Unless it had no memory. */
+static inline bool ring_all_told(const struct ring *ring)
+{
+	return io_uring_sq_ready(&ring->io) == 0;
+}
 
 /* Is there anything to be had by ring_submit(), without anything to submit? */
 static inline bool ring_stirred(const struct ring *ring)
@@ -43,5 +56,7 @@ int ring_submit(struct ring *ring);
 /* The same, and waits for one completion, so many ns at most, TALEV_NEVER for ever. -1: as above.
  */
 int ring_wait(struct ring *ring, talev_time_t timeout);
+/* The same without submitting; if nothing is there yet, and for ever or not at all. */
+int ring_listen(struct ring *ring, bool block);
 
 #endif

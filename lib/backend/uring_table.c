@@ -2,15 +2,6 @@
 /* What the uring backend knows of each descriptor. */
 #include "backend/uring.h"
 
-struct entry *uring_find(const struct uring_backend *ub, int fd)
-{
-	uint32_t page = (uint32_t)fd / URING_PAGE;
-
-	if (page >= ub->page_count || ub->pages[page] == NULL)
-		return NULL;
-	return &ub->pages[page][(uint32_t)fd % URING_PAGE];
-}
-
 struct entry *uring_find_or_make(struct uring_backend *ub, int fd)
 {
 	struct entry *e = uring_find(ub, fd);

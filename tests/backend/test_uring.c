@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <pthread.h>
+#include "backend/uring.h"
 
 #define R TALEV_FD_READ
 #define W TALEV_FD_WRITE
@@ -40,26 +41,61 @@ int __wrap_io_uring_queue_init_params(
 static int enter_errno;
 static int enters;
 static int completion_errno;
+static struct io_uring *completion_ring;
+
+static bool enter_fails(int *result)
+{
+	enters++;
+	if (enter_errno == 0)
+		return false;
+	*result = -enter_errno;
+	enter_errno = 0;
+	return true;
+}
+
+static void fail_next_completion(struct backend *be, int error)
+{
+	completion_ring = &((struct uring_backend *)be)->ring.io;
+	completion_errno = error;
+}
+
+static void fail_completion(void)
+{
+	struct io_uring_cqe *cqe;
+
+	if (completion_errno == 0 || io_uring_peek_cqe(completion_ring, &cqe) != 0)
+		return;
+	cqe->res = -completion_errno;
+	cqe->flags = 0;
+	completion_errno = 0;
+}
 
 int __real_io_uring_submit_and_get_events(struct io_uring *ring);
 int __wrap_io_uring_submit_and_get_events(struct io_uring *ring);
 int __wrap_io_uring_submit_and_get_events(struct io_uring *ring)
 {
-	struct io_uring_cqe *cqe;
 	int result;
 
-	enters++;
-	if (enter_errno != 0) {
-		result = -enter_errno;
-		enter_errno = 0;
+	if (enter_fails(&result))
 		return result;
-	}
 	result = __real_io_uring_submit_and_get_events(ring);
-	if (completion_errno != 0 && io_uring_peek_cqe(ring, &cqe) == 0) {
-		cqe->res = -completion_errno;
-		cqe->flags = 0;
-		completion_errno = 0;
-	}
+	fail_completion();
+	return result;
+}
+
+int __real_io_uring_enter(
+	unsigned fd, unsigned submit, unsigned complete, unsigned flags, sigset_t *sig);
+int __wrap_io_uring_enter(
+	unsigned fd, unsigned submit, unsigned complete, unsigned flags, sigset_t *sig);
+int __wrap_io_uring_enter(
+	unsigned fd, unsigned submit, unsigned complete, unsigned flags, sigset_t *sig)
+{
+	int result;
+
+	if (enter_fails(&result))
+		return result;
+	result = __real_io_uring_enter(fd, submit, complete, flags, sig);
+	fail_completion();
 	return result;
 }
 
@@ -324,7 +360,7 @@ static void a_request_that_fails_is_made_again(void **state)
 	watch(be, p[0], R);
 	arm(be);
 	test_poke(p[1]);
-	completion_errno = ENOMEM;
+	fail_next_completion(be, ENOMEM);
 	/* It is ready all the same. */
 	assert_int_equal(look(be, &event, 1), 1);
 	test_drain(p[0]);
@@ -334,7 +370,7 @@ static void a_request_that_fails_is_made_again(void **state)
 	arm(be);
 	test_poke(p[1]);
 	test_drain(p[0]);
-	completion_errno = ENOMEM;
+	fail_next_completion(be, ENOMEM);
 	assert_errno(look(be, &event, 1), ENOMEM);
 	arm(be);
 	test_poke(p[1]);
@@ -356,7 +392,7 @@ static void what_the_ring_cannot_watch_epoll_does(void **state)
 	watch(be, q[1], W);
 	test_poke(p[1]);
 	/* As of a file with more wait queues than io_uring knows how to wait for. */
-	completion_errno = EINVAL;
+	fail_next_completion(be, EINVAL);
 	assert_int_equal(look(be, events, 4), 0);
 	enters = 0;
 	assert_int_equal(look(be, events, 4), 2);
@@ -443,6 +479,41 @@ static void edges_are_told_by_the_ring_alone(void **state)
 	assert_ok(close(p[1]));
 	assert_int_equal(ready(be, p[0]), H | BACKEND_HANGUP);
 	assert_ok(close(p[0]));
+}
+
+static void edges_that_find_no_room_are_told_next(void **state)
+{
+	enum { N = 40 };
+	struct backend *be = new_backend();
+	struct backend_event events[3];
+	int p[N][2], told[N] = {0};
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		test_pipe(p[i]);
+		watch(be, p[i][0], i % 8 == 7 ? R : R | TALEV_FD_EDGE);
+	}
+	arm(be);
+	for (int i = 0; i < N; i++)
+		test_poke(p[i][1]);
+	for (int all = 0; all < N;) {
+		int n = be->ops->wait(be, &backend_no_deadlines, true, events, 3);
+
+		assert_in_range(n, 1, 3);
+		all += n;
+		for (int k = 0; k < n; k++) {
+			int i = 0;
+
+			while (p[i][0] != events[k].fd)
+				i++;
+			assert_int_equal(told[i]++, 0);
+			assert_int_equal(events[k].events, R);
+			assert_int_equal(test_drain(p[i][0]), 1);
+		}
+	}
+	assert_int_equal(look(be, events, 3), 0);
+	for (int i = 0; i < N; i++)
+		shut(p[i]);
 }
 
 /* Its file is open as long as nothing happens to it. */
@@ -680,6 +751,7 @@ int main(void)
 		HERE(sockets_that_can_all_at_once_are_not_mistaken_for_files),
 		HERE(talevs_own_descriptors_are_told_once_per_event),
 		HERE(edges_are_told_by_the_ring_alone),
+		HERE(edges_that_find_no_room_are_told_next),
 		HERE(a_closed_descriptor_is_told_with_its_next_news),
 		HERE(one_that_is_always_ready_does_not_hide_the_others),
 		HERE(a_ring_goes_to_whichever_thread_uses_the_context),
