@@ -335,11 +335,57 @@ static int hand_over(struct uring_backend *ub)
 	return 0;
 }
 
+static talev_time_t timeout_of(const struct backend_deadlines *deadlines)
+{
+	return deadlines == &backend_no_deadlines ? TALEV_NEVER : alarm_timeout(deadlines);
+}
+
+/* Nothing may be ready that the ring does not tell, and the kernel knows what it has to tell. */
+static inline bool only_to_listen(const struct uring_backend *ub)
+{
+	return ub->maybe_count == 0 && TAILQ_EMPTY(&ub->arm) && !ub->alarm_unarmed &&
+	       ring_all_told(&ub->ring);
+}
+
+/* With those that have to be asked. listened: the ring has told what there is. deadlines NULL: does
+ * not wait. */
+__attribute__((noinline)) static int ask_and_wait(struct uring_backend *ub, bool listened,
+	const struct backend_deadlines *deadlines, struct backend_event *events, int max)
+{
+	talev_time_t timeout;
+	int n;
+
+	if (!listened && ub->hot && ub->unseen < UNSEEN_MAX) {
+		n = collect(ub, events, max);
+		if (n != 0)
+			return n;
+	}
+	if (!listened && uring_exchange(ub, max) != 0)
+		return -1;
+	/* Too many wait queues. The rest of the work is told by epoll in the next wait. */
+	if (ub->refused == EINVAL)
+		return hand_over(ub);
+	n = collect(ub, events, max);
+	if (n != 0)
+		return n;
+	if (ub->refused != 0) {
+		errno = ub->refused;
+		return -1;
+	}
+	timeout = deadlines != NULL && !ub->alarmed ? alarm_timeout(deadlines) : 0;
+	if (timeout == 0)
+		return 0;
+	if (uring_sleep(ub, timeout, max) != 0)
+		return -1;
+	return collect(ub, events, max);
+}
+
 static int uring_wait(struct backend *be, const struct backend_deadlines *deadlines, bool block,
 	struct backend_event *events, int max)
 {
 	struct uring_backend *ub = self(be);
 	talev_time_t timeout;
+	bool listen;
 	int n;
 
 	if (unlikely(forked(ub))) {
@@ -355,35 +401,16 @@ static int uring_wait(struct backend *be, const struct backend_deadlines *deadli
 		return -1;
 	ub->alarmed = false;
 	ub->refused = 0;
-	if (likely(ub->maybe_count == 0 && TAILQ_EMPTY(&ub->arm) && !ub->alarm_unarmed &&
-		    ring_all_told(&ub->ring))) {
-		n = uring_listen(ub, block && deadlines == &backend_no_deadlines, events, max);
-		if (n != 0)
+	listen = only_to_listen(ub);
+	if (likely(listen)) {
+		timeout = block ? timeout_of(deadlines) : 0;
+		n = uring_listen(ub, timeout, events, max);
+		if (likely(n != 0))
 			return n;
+		/* What has an end has come to it, or something has come. */
+		block = timeout == TALEV_NEVER;
 	}
-	if (ub->hot && ub->unseen < UNSEEN_MAX) {
-		n = collect(ub, events, max);
-		if (n != 0)
-			return n;
-	}
-	if (uring_exchange(ub, max) != 0)
-		return -1;
-	/* Too many wait queues. The rest of the work is told by epoll in the next wait. */
-	if (ub->refused == EINVAL)
-		return hand_over(ub);
-	n = collect(ub, events, max);
-	if (n != 0)
-		return n;
-	if (ub->refused != 0) {
-		errno = ub->refused;
-		return -1;
-	}
-	timeout = block && !ub->alarmed ? alarm_timeout(deadlines) : 0;
-	if (timeout == 0)
-		return 0;
-	if (uring_sleep(ub, timeout, max) != 0)
-		return -1;
-	return collect(ub, events, max);
+	return ask_and_wait(ub, listen, block ? deadlines : NULL, events, max);
 }
 
 static int uring_rebuild(struct backend *be)

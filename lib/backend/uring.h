@@ -94,9 +94,9 @@ int uring_exchange(struct uring_backend *ub, int max);
 /* The same, and waits until there is something, timeout in ns. */
 int uring_sleep(struct uring_backend *ub, talev_time_t timeout, int max);
 /* For when there is nothing that only a question answers (maybe), or that the ring has to know.
- * Reports edges as the ring tells them, and waits for it if block; others may be ready afterwards.
- * -1: as above. */
-int uring_listen(struct uring_backend *ub, bool block, struct backend_event *events, int max);
+ * Waits, and reports edges as the ring tells them; others may be ready afterwards. -1: as above. */
+int uring_listen(
+	struct uring_backend *ub, talev_time_t timeout, struct backend_event *events, int max);
 /* uring_forget(), and returns when the kernel has let the file go, so that close(2) closes it. */
 void uring_forget_now(struct uring_backend *ub, struct entry *e);
 

@@ -68,7 +68,8 @@ static void take(struct uring_backend *ub, const struct io_uring_cqe *cqe)
 		uring_place(ub, e, URING_MAYBE);
 }
 
-static void take_all(struct uring_backend *ub)
+/* Returns how many there were. */
+static int take_all(struct uring_backend *ub)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, n = 0;
@@ -79,6 +80,7 @@ static void take_all(struct uring_backend *ub)
 		n++;
 	}
 	io_uring_cq_advance(&ub->ring.io, n);
+	return (int)n;
 }
 
 /* What a completion says of an edge that is armed as it should be, and stays so: that it is there.
@@ -127,12 +129,15 @@ static int take_edges(struct uring_backend *ub, struct backend_event *events, in
 	return n;
 }
 
+/* -1, or how many completions came with it. */
 static int submit(struct uring_backend *ub)
 {
 	int result = ring_submit(&ub->ring);
+	int n = take_all(ub);
 
-	take_all(ub);
-	return result != 0 && errno == EBADR ? start_again(ub) : result;
+	if (likely(result == 0))
+		return n;
+	return errno == EBADR ? start_again(ub) : -1;
 }
 
 /* A context may be made in one thread and used in another. */
@@ -146,7 +151,7 @@ static int make_room(struct uring_backend *ub, unsigned n)
 {
 	if (io_uring_sq_space_left(&ub->ring.io) >= n)
 		return 0;
-	if (submit(ub) != 0)
+	if (submit(ub) < 0)
 		return -1;
 	if (io_uring_sq_space_left(&ub->ring.io) >= n)
 		return 0;
@@ -219,6 +224,7 @@ void uring_forget_now(struct uring_backend *ub, struct entry *e)
 {
 	uint64_t request = data_of(e);
 	bool armed = e->serial != 0;
+	uint32_t rounds = ub->page_count * URING_PAGE / AT_ONCE + 2;
 
 	uring_forget(ub, e);
 	/* In another thread this starts again: nothing is armed any more. */
@@ -227,10 +233,9 @@ void uring_forget_now(struct uring_backend *ub, struct entry *e)
 	ub->leaving = request;
 	cancel(ub, request, DATA_LEAVE);
 	do {
-		if (submit(ub) != 0 && errno != EINTR)
+		if (submit(ub) < 0 && errno != EINTR)
 			break;
-	} while (ub->leaving != 0 &&
-		 (io_uring_sq_ready(&ub->ring.io) != 0 || ring_stirred(&ub->ring)));
+	} while (ub->leaving != 0 && rounds-- > 0);
 	ub->leaving = 0;
 }
 
@@ -269,12 +274,12 @@ int uring_exchange(struct uring_backend *ub, int max)
 	ub->unseen = 0;
 	if (prepare(ub) != 0)
 		return -1;
-	if (io_uring_sq_ready(&ub->ring.io) == 0 && !ring_stirred(&ub->ring))
-		return 0;
 	for (int left = max; left > 0; left -= AT_ONCE) {
-		if (submit(ub) != 0)
+		int n = submit(ub);
+
+		if (n < 0)
 			return -1;
-		if (!ring_stirred(&ub->ring) || ub->maybe_count >= (uint32_t)max)
+		if (n < AT_ONCE || ub->maybe_count >= (uint32_t)max)
 			break;
 	}
 	return 0;
@@ -283,20 +288,22 @@ int uring_exchange(struct uring_backend *ub, int max)
 int uring_sleep(struct uring_backend *ub, talev_time_t timeout, int max)
 {
 	int result;
+	int n;
 
 	if (prepare(ub) != 0)
 		return -1;
 	result = ring_wait(&ub->ring, timeout);
-	take_all(ub);
+	n = take_all(ub);
 	if (result != 0)
 		return errno == EBADR ? start_again(ub) : -1;
-	return ring_stirred(&ub->ring) ? uring_exchange(ub, max) : 0;
+	return n >= AT_ONCE ? uring_exchange(ub, max) : 0;
 }
 
-int uring_listen(struct uring_backend *ub, bool block, struct backend_event *events, int max)
+int uring_listen(
+	struct uring_backend *ub, talev_time_t timeout, struct backend_event *events, int max)
 {
 	ub->unseen = 0;
-	if (unlikely(ring_listen(&ub->ring, block) != 0))
+	if (unlikely(ring_listen(&ub->ring, timeout) != 0))
 		return errno == EBADR ? start_again(ub) : -1;
 	return take_edges(ub, events, max);
 }

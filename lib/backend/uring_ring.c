@@ -27,8 +27,8 @@
 /* Best first: Linux 6.1, Linux 5.19. Before that, requests that complete interrupt the system calls
  * of whoever made them. */
 static const unsigned setups[] = {
-	IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-	IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+	IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+	IORING_SETUP_COOP_TASKRUN,
 };
 #define SETUPS (sizeof(setups) / sizeof(setups[0]))
 
@@ -100,16 +100,12 @@ bool uring_works(void)
 	       io_uring_setup(0, &params) == -EINVAL;
 }
 
-static void forget_completions(struct ring *ring)
-{
-	io_uring_cq_advance(&ring->io, io_uring_cq_ready(&ring->io));
-}
-
 /* Closing the ring would do, but not now: a worker of the kernel lets the files go some time later,
  * and until then a port is in use and a pipe has a writer. */
 static void cancel_all(struct ring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->io);
+	unsigned n;
 
 	if (sqe == NULL && ring_submit(ring) == 0)
 		sqe = io_uring_get_sqe(&ring->io);
@@ -119,8 +115,10 @@ static void cancel_all(struct ring *ring)
 	do {
 		if (ring_submit(ring) != 0)
 			return;
-		forget_completions(ring);
-	} while (ring_stirred(ring));
+		/* That of each request that was taken back. */
+		n = io_uring_cq_ready(&ring->io);
+		io_uring_cq_advance(&ring->io, n);
+	} while (n != 0);
 }
 
 void ring_close(struct ring *ring)
@@ -178,13 +176,16 @@ int ring_wait(struct ring *ring, talev_time_t timeout)
 	return -1;
 }
 
-int ring_listen(struct ring *ring, bool block)
+int ring_listen(struct ring *ring, talev_time_t timeout)
 {
 	int n;
 
-	if (io_uring_cq_ready(&ring->io) != 0 || (!block && !ring_stirred(ring)))
+	if (io_uring_cq_ready(&ring->io) != 0)
 		return 0;
-	n = io_uring_enter((unsigned)ring->io.ring_fd, 0, block, IORING_ENTER_GETEVENTS, NULL);
+	if (unlikely(timeout != 0 && timeout != TALEV_NEVER))
+		return ring_wait(ring, timeout);
+	n = io_uring_enter(
+		(unsigned)ring->io.ring_fd, 0, timeout != 0, IORING_ENTER_GETEVENTS, NULL);
 	if (likely(n >= 0) || (n != -EBADR && io_uring_cq_ready(&ring->io) != 0))
 		return 0;
 	return failed(-n);

@@ -42,21 +42,13 @@ static inline bool ring_all_told(const struct ring *ring)
 	return io_uring_sq_ready(&ring->io) == 0;
 }
 
-/* Is there anything to be had by ring_submit(), without anything to submit? */
-static inline bool ring_stirred(const struct ring *ring)
-{
-	return io_uring_cq_ready(&ring->io) != 0 ||
-	       (IO_URING_READ_ONCE(*ring->io.sq.kflags) &
-		       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
-}
-
 /* Tells the kernel all changes, and takes some of what is there. -1: EINTR, ENOMEM; EBADR:
  * completions were lost. */
 int ring_submit(struct ring *ring);
 /* The same, and waits for one completion, so many ns at most, TALEV_NEVER for ever. -1: as above.
  */
 int ring_wait(struct ring *ring, talev_time_t timeout);
-/* The same without submitting; if nothing is there yet, and for ever or not at all. */
-int ring_listen(struct ring *ring, bool block);
+/* The same when there is nothing to submit, and only if nothing has come yet. 0: does not wait. */
+int ring_listen(struct ring *ring, talev_time_t timeout);
 
 #endif

@@ -40,6 +40,7 @@ int __wrap_io_uring_queue_init_params(
 
 static int enter_errno;
 static int enters;
+static unsigned submissions;
 static int completion_errno;
 static struct io_uring *completion_ring;
 
@@ -78,6 +79,7 @@ int __wrap_io_uring_submit_and_get_events(struct io_uring *ring)
 
 	if (enter_fails(&result))
 		return result;
+	submissions += io_uring_sq_ready(ring);
 	result = __real_io_uring_submit_and_get_events(ring);
 	fail_completion();
 	return result;
@@ -261,14 +263,14 @@ static void switching_interest_in_what_is_ready_costs_no_submission(void **state
 	test_socketpair(s);
 	watch(be, s[0], R);
 	arm(be);
-	enters = 0;
+	submissions = 0;
 	for (int i = 0; i < 10; i++) {
 		assert_ok(modify(be, s[0], R, R | W));
 		assert_int_equal(ready(be, s[0]), W);
 		assert_ok(modify(be, s[0], R | W, R));
 		assert_int_equal(ready(be, s[0]), 0);
 	}
-	assert_int_equal(enters, 0);
+	assert_int_equal(submissions, 0);
 	shut(s);
 }
 
