@@ -286,7 +286,8 @@ static int collect(struct uring_backend *ub, struct backend_event *events, int m
 	return reported;
 }
 
-static int set_alarms(struct uring_backend *ub, const struct backend_deadlines *deadlines)
+__attribute__((noinline)) static int set_alarms(
+	struct uring_backend *ub, const struct backend_deadlines *deadlines)
 {
 	for (int clock = TALEV_CLOCK_REALTIME; clock < BASE_CLOCKS; clock++) {
 		int created = alarm_set(&ub->alarms, (enum talev_clock)clock, deadlines->at[clock]);
@@ -396,7 +397,7 @@ static int uring_wait(struct backend *be, const struct backend_deadlines *deadli
 		return ub->epoll->ops->wait(ub->epoll, deadlines, block, events, max);
 	if (unlikely(ub->ring.thread != ring_this_thread) && uring_claim(ub) != 0)
 		return -1;
-	if (block && (deadlines != &backend_no_deadlines || ub->alarms_used) &&
+	if (block && unlikely(deadlines != &backend_no_deadlines || ub->alarms_used) &&
 		set_alarms(ub, deadlines) != 0)
 		return -1;
 	ub->alarmed = false;

@@ -303,7 +303,8 @@ int uring_listen(
 	struct uring_backend *ub, talev_time_t timeout, struct backend_event *events, int max)
 {
 	ub->unseen = 0;
-	if (unlikely(ring_listen(&ub->ring, timeout) != 0))
+	if (likely(io_uring_cq_ready(&ub->ring.io) == 0) &&
+		unlikely(ring_listen(&ub->ring, timeout) != 0))
 		return errno == EBADR ? start_again(ub) : -1;
 	return take_edges(ub, events, max);
 }

@@ -180,8 +180,6 @@ int ring_listen(struct ring *ring, talev_time_t timeout)
 {
 	int n;
 
-	if (io_uring_cq_ready(&ring->io) != 0)
-		return 0;
 	if (unlikely(timeout != 0 && timeout != TALEV_NEVER))
 		return ring_wait(ring, timeout);
 	n = io_uring_enter(

@@ -48,7 +48,7 @@ int ring_submit(struct ring *ring);
 /* The same, and waits for one completion, so many ns at most, TALEV_NEVER for ever. -1: as above.
  */
 int ring_wait(struct ring *ring, talev_time_t timeout);
-/* The same when there is nothing to submit, and only if nothing has come yet. 0: does not wait. */
+/* The same when there is nothing to submit and nothing has come yet. 0: does not wait. */
 int ring_listen(struct ring *ring, talev_time_t timeout);
 
 #endif
