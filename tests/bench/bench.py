@@ -208,6 +208,8 @@ class Bench:
 				values[column] = medians[variants[column]][row.value]
 		peers = [values[p] for p in PEERS if p in values]
 		values['peer'] = best(peers) if peers else None
+		levels = [values[p] for p in PEERS if p in values and ':edge' not in variants[p]]
+		values['level'] = best(levels) if levels else None
 		goals = []
 		for goal in row.goals:
 			against = values.get(goal.of) if goal.of else 1

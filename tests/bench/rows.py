@@ -2,8 +2,8 @@
 """What is measured: the programs, the rows, and what talev has to reach in each.
 
 A row has columns: talev, its peers, and the floor. A column is one program in one variant or several,
-of which the best counts. A goal compares the median of talev with a number, a column, or 'peer': the
-best of the peers.
+of which the best counts. A goal compares the median of talev with a number, a column, 'peer': the
+best of the peers, or 'level': the best of those that are not told edges.
 """
 
 import os
@@ -33,6 +33,9 @@ PROGRAMS = {
 DROPIN = ['dropin', 'smbtorture', 'smbtorture_dropin']
 
 
+BESTS = {'peer': 'the best peer', 'level': 'the best peer told levels'}
+
+
 class Goal:
 	def __init__(self, limit, of=None, more=False):
 		self.limit = limit
@@ -41,7 +44,7 @@ class Goal:
 
 	def __str__(self):
 		return '%s %g%s' % ('>=' if self.more else '<=', self.limit,
-			'' if self.of is None else ' of ' + ('the best peer' if self.of == 'peer' else self.of))
+			'' if self.of is None else ' of ' + BESTS.get(self.of, self.of))
 
 
 def most(limit, of=None):
@@ -241,7 +244,7 @@ ROWS += [
 ]
 for id, run, n, title, goals, edge_goals in (
 		('P17', 'echo_unix', 150000, 'echo, 500 unix connections', [least(1.1, 'peer')],
-			[least(1.1, 'peer'), least(1.0, 'libevent')]),
+			[least(1.1, 'level'), least(1.0, 'libevent')]),
 		('P18', 'echo_tcp', 80000, 'echo, 500 TCP connections', [least(1.0, 'peer')],
 			[least(1.03, 'peer')])):
 	ROWS.append(Row(id, title, run, '500 %d' % n, '50 2000',
