@@ -213,11 +213,29 @@ static inline bool deadlines_any(const struct talev_context *ev)
 void deadlines_each(struct talev_context *ev, void (*fn)(struct source *src, void *private_data),
 	void *private_data);
 
+/* Is there nothing, as far as is known without asking? */
+static inline bool context_hook_quiet(const struct core_hook *hook)
+{
+	if (hook->word != NULL)
+		return __atomic_load_n(hook->word, __ATOMIC_ACQUIRE) == hook->quiet;
+	return hook->ready == NULL && !atomic_load_explicit(hook->pending, memory_order_relaxed);
+}
+
+static inline bool context_hooks_quiet(const struct talev_context *ev)
+{
+	const struct core_hook *hook;
+
+	TAILQ_FOREACH (hook, &ev->hooks, link)
+		if (!context_hook_quiet(hook))
+			return false;
+	return true;
+}
+
 /* Is there anything that goes before a descriptor, or may be? */
 static inline bool context_any_urgent(const struct talev_context *ev)
 {
 	return ev->immediate_count > 0 || ev->due_count > 0 || deadlines_near(ev) ||
-	       !TAILQ_EMPTY(&ev->hooks);
+	       !context_hooks_quiet(ev);
 }
 
 /* wake.c */

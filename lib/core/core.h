@@ -121,10 +121,14 @@ void core_strand(struct source *src, struct talev_context *ev);
 /* Work that comes from elsewhere (signals, other threads). Before every handler, pending (or
  * ready(), if it is set) is looked at; if it is true, pending is cleared and run() called. Order is
  * that of rank, lowest first. */
+typedef uintptr_t core_word_t __attribute__((may_alias));
 struct core_hook {
 	TAILQ_ENTRY(core_hook) link;
 	int rank;
 	bool feeds; /* run() only queues: it is no unit of work, and does not remove hooks */
+	/* While *word is quiet ready() would say no, and is not asked. NULL: that is not known. */
+	const core_word_t *word;
+	uintptr_t quiet;
 	atomic_bool *pending;
 	bool (*ready)(struct core_hook *hook);
 	/* The loop is about to wait: from now on whoever brings work calls wake_post(). False: some

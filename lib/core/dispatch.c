@@ -312,10 +312,9 @@ struct core_hook *core_hook_find(
 	return NULL;
 }
 
-static bool hook_pending(struct core_hook *hook)
+static inline bool hook_pending(struct core_hook *hook)
 {
-	return hook->ready != NULL ? hook->ready(hook)
-				   : atomic_load_explicit(hook->pending, memory_order_relaxed);
+	return !context_hook_quiet(hook) && (hook->ready == NULL || hook->ready(hook));
 }
 
 bool dispatch_hooks_pending(const struct talev_context *ev)

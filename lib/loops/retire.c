@@ -157,6 +157,15 @@ static void begin_to_wait(struct reader *reader)
 		(void)talev_timer_start(reader->patience, atomic_load(&patience));
 }
 
+/* While nothing of its own waits, all that it looks for is a new epoch. */
+static void note_what_to_look_for(struct reader *reader)
+{
+	bool nothing = !reader->any && !atomic_load_explicit(&reader->waits, memory_order_relaxed);
+
+	reader->hook.word = nothing ? (const core_word_t *)&epoch : NULL;
+	reader->hook.quiet = atomic_load_explicit(&reader->seen, memory_order_relaxed);
+}
+
 /* Between two handlers. */
 static void pass(struct reader *reader)
 {
@@ -196,6 +205,7 @@ static bool ready(struct core_hook *hook)
 	if (reader->any && !atomic_load_explicit(&reader->waits, memory_order_relaxed))
 		begin_to_wait(reader);
 	pass(reader);
+	note_what_to_look_for(reader);
 	return atomic_load_explicit(&reader->look, memory_order_relaxed) &&
 	       atomic_load_explicit(&reader->waits, memory_order_relaxed);
 }
@@ -219,6 +229,7 @@ static bool go_away(struct core_hook *hook)
 	if (!between_handlers(reader) || seen == AWAY)
 		return true;
 	atomic_store(&reader->seen, AWAY);
+	note_what_to_look_for(reader);
 	if (atomic_load(&epoch) != seen)
 		tell_waiters(reader);
 	return true;
@@ -260,6 +271,7 @@ static void reaper_fire(struct source *src, uint32_t flags, talev_time_t now)
 	core_release(reader->ev);
 	if (reader->any)
 		begin_to_wait(reader);
+	note_what_to_look_for(reader);
 }
 
 /* What a batch waits for, in words; the hook that gets them may do anything, so without the lock.
@@ -348,6 +360,7 @@ void retire_begin(struct talev_loop *loop)
 	LIST_INSERT_HEAD(&readers, reader, link);
 	pthread_mutex_unlock(&lock);
 	atomic_store(&reader->seen, atomic_fetch_add(&epoch, 0));
+	note_what_to_look_for(reader);
 	core_hook_add(reader->ev, &reader->hook);
 	reader->begun = true;
 }
@@ -401,6 +414,7 @@ int talev_retire(void *ptr)
 	talloc_steal(reader->gathering, ptr);
 	if (!reader->any) {
 		reader->any = true;
+		note_what_to_look_for(reader);
 		/* The loop does not end before it is freed. */
 		core_hold(reader->ev);
 	}

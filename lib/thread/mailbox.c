@@ -149,6 +149,14 @@ static void collect(struct mailbox *mb, struct core_post *word)
 	}
 }
 
+/* Whether the word alone tells what ready() would. */
+static void note_what_is_left(struct mailbox *mb)
+{
+	bool nothing = mb->first == NULL && mb->queued == 0;
+
+	mb->hook.word = nothing ? (const core_word_t *)&mb->word : NULL;
+}
+
 static struct core_post *take(struct mailbox *mb)
 {
 	struct core_post *post = mb->first;
@@ -224,10 +232,12 @@ static bool run(struct talev_context *ev, struct core_hook *hook)
 	/* What a lost message's function does may close the context, and with it this mailbox. */
 	mb->running++;
 	mb->patience = PATIENCE;
+	mb->hook.word = NULL;
 	if (mb->first == NULL)
 		collect(mb, EMPTY);
 	while (mb->ev != NULL && mb->queued < HERD && (post = take(mb)) != NULL)
 		post->ops->deliver(ev, post);
+	note_what_is_left(mb);
 	open = mb->ev != NULL;
 	if (--mb->running == 0 && mb->closed)
 		mailbox_unref(mb);
@@ -288,6 +298,8 @@ static struct mailbox *mailbox_create(struct talev_context *ev)
 	mb->hook = (struct core_hook){
 		.rank = CORE_HOOK_MAILBOX,
 		.feeds = true,
+		.word = (const core_word_t *)&mb->word,
+		.quiet = (uintptr_t)EMPTY,
 		.ready = ready,
 		.count = count,
 		.sleep = go_to_sleep,
@@ -347,6 +359,7 @@ void mailbox_set_pile(struct mailbox *mb, struct mailbox_pile *pile)
 void mailbox_queued(struct mailbox *mb, int change)
 {
 	mb->queued += (unsigned)change;
+	note_what_is_left(mb);
 }
 
 void mailbox_withdraw(struct mailbox *mb, struct core_post *post)
@@ -355,6 +368,7 @@ void mailbox_withdraw(struct mailbox *mb, struct core_post *post)
 
 	if (mb->ev != NULL)
 		collect(mb, EMPTY);
+	note_what_is_left(mb);
 	for (link = &mb->first; *link != NULL; link = &(*link)->next) {
 		if (*link == post) {
 			*link = post->next;
@@ -387,6 +401,7 @@ struct core_post *mailbox_take_back(struct mailbox *mb,
 		last = &post->next;
 	}
 	mb->last = link;
+	note_what_is_left(mb);
 	return taken;
 }
 
