@@ -93,6 +93,7 @@ static void loads_and_unloads_while_all_its_loops_are_busy(void **state)
 static void what_fails_on_one_loop_is_taken_away_on_all(void **state)
 {
 	struct dut *d = *state;
+	char answer[4096];
 	int i;
 
 	conf_write(d, "[crowd]\nfile = %s\nthreads = 3\nfail = loop\n", test_plugin("crowd"));
@@ -100,14 +101,14 @@ static void what_fails_on_one_loop_is_taken_away_on_all(void **state)
 	assert_true(said(d, "error: crowd: not loaded: init: Input/output error"));
 	conf_write(d, "[crowd]\nfile = %s\nthreads = 3\nfail = init\n", test_plugin("crowd"));
 	for (i = 0; i < 10; i++) {
-		char answer[4096];
-
 		if (i == 5) {
 			kill(d->pid, SIGHUP);
 			expect(d, "read again");
 		}
 		assert_int_equal(ctl(d, answer, sizeof(answer), "load crowd"), 1);
 	}
+	/* Who loads is told that it failed, not when the last of it has gone: who unloads is. */
+	(void)ctl(d, answer, sizeof(answer), "unload crowd");
 	assert_false(has(d, "loops", "crowd"));
 	stop(d);
 	never_wrong(d);
