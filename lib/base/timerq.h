@@ -22,7 +22,10 @@ struct timerq_node {
 	TAILQ_ENTRY(timerq_node) link;
 	talev_time_t deadline;
 	uint16_t place; /* 0: not queued */
-	uint32_t turn;  /* the owner's */
+	/* The owner's, where padding would be. */
+	uint8_t clock;
+	uint8_t state;
+	uint32_t turn;
 };
 
 TAILQ_HEAD(timerq_list, timerq_node);

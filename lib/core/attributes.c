@@ -4,13 +4,9 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <talev/finalize.h>
-
-struct source_name {
-	const char *where; /* what the call that made the source said */
-	char text[];
-};
 
 enum talev_state talev_source_get_state(const void *source)
 {
@@ -21,7 +17,7 @@ enum talev_state talev_source_get_state(const void *source)
 	if (src->life.state != TALEV_CLOSING || src->life.rec != NULL)
 		return src->life.state;
 	/* A context is done when its memory goes: finalizers of its sources may be running. */
-	if (src->kind == &context_kind)
+	if (kind_of(src) == &context_kind)
 		return TALEV_CLOSING;
 	return life_running(&src->life) || life_buried(src) ? TALEV_CLOSING : TALEV_FINALIZED;
 }
@@ -33,57 +29,43 @@ struct talev_context *talev_source_get_context(const void *source)
 	return src != NULL ? src->ev : NULL;
 }
 
-static struct source_name *name_of(struct source *src)
+/* A name, with where the source was made. */
+static char *name_create(const struct source_aside *aside, const char *name)
 {
-	if (!src->named)
-		return NULL;
-	return (struct source_name *)(uintptr_t)(src->where - offsetof(struct source_name, text));
-}
-
-const char *source_made_as(const struct source *src)
-{
-	return src->named ? name_of((struct source *)(uintptr_t)src)->where : src->where;
-}
-
-static struct source_name *name_create(struct source *src, const char *name)
-{
-	const char *location = source_location(src);
+	const char *location = aside->made_as + strlen(aside->made_as) + 1;
 	size_t name_size = strlen(name) + 1;
 	size_t location_size = strlen(location) + 1;
-	struct source_name *made;
+	char *made = malloc(name_size + location_size);
 
-	made = talloc_named_const(
-		src, sizeof(*made) + name_size + location_size, "struct source_name");
 	if (made == NULL) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	made->where = src->named ? name_of(src)->where : src->where;
-	memcpy(made->text, name, name_size);
-	memcpy(made->text + name_size, location, location_size);
+	memcpy(made, name, name_size);
+	memcpy(made + name_size, location, location_size);
 	return made;
 }
 
 int talev_source_set_name(void *source, const char *name)
 {
 	struct source *src = source_from_public(source);
-	struct source_name *old;
-	struct source_name *made;
+	struct source_aside *aside;
+	const char *made;
+	const char *old;
 
 	if (src == NULL)
 		return -1;
-	old = name_of(src);
-	if (name != NULL) {
-		made = name_create(src, name);
-		if (made == NULL)
-			return -1;
-		src->where = made->text;
-		src->named = true;
-	} else if (old != NULL) {
-		src->where = old->where;
-		src->named = false;
-	}
-	talloc_free(old);
+	if (name == NULL && !source_named(src))
+		return 0;
+	aside = source_need_aside(src);
+	if (aside == NULL)
+		return -1;
+	made = name != NULL ? name_create(aside, name) : aside->made_as;
+	if (made == NULL)
+		return -1;
+	old = source_named(src) ? aside->where : NULL;
+	aside->where = made;
+	free((void *)(uintptr_t)old);
 	return 0;
 }
 
@@ -91,7 +73,7 @@ const char *talev_source_get_name(const void *source)
 {
 	struct source *src = source_from_public(source);
 
-	return src != NULL ? src->where : "(not a talev object)";
+	return src != NULL ? source_where(src) : "(not a talev object)";
 }
 
 const char *talev_source_get_location(const void *source)
@@ -107,15 +89,20 @@ int talev_source_set_tag(void *source, uint64_t tag)
 
 	if (src == NULL)
 		return -1;
-	src->tag = tag;
+	if (tag == 0 && source_aside(src) == NULL)
+		return 0;
+	if (source_need_aside(src) == NULL)
+		return -1;
+	src->aside->tag = tag;
 	return 0;
 }
 
 uint64_t talev_source_get_tag(const void *source)
 {
-	struct source *src = source_from_public(source);
+	const struct source *src = source_from_public(source);
+	const struct source_aside *aside = src != NULL ? source_aside(src) : NULL;
 
-	return src != NULL ? src->tag : 0;
+	return aside != NULL ? aside->tag : 0;
 }
 
 int talev_source_set_enabled(void *source, bool enabled)
@@ -124,7 +111,7 @@ int talev_source_set_enabled(void *source, bool enabled)
 
 	if (src == NULL)
 		return -1;
-	if (src->kind->enable == NULL) {
+	if (kind_of(src)->enable == NULL) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -134,7 +121,7 @@ int talev_source_set_enabled(void *source, bool enabled)
 	}
 	if (src->enabled != enabled) {
 		src->enabled = enabled;
-		src->kind->enable(src);
+		kind_of(src)->enable(src);
 	}
 	return 0;
 }
@@ -149,14 +136,16 @@ bool talev_source_get_enabled(const void *source)
 int talev_source_get_stats(const void *source, struct talev_stats *stats)
 {
 	struct source *src = source_from_public(source);
+	const struct source_aside *aside;
 
 	if (src == NULL)
 		return -1;
-	*stats = (struct talev_stats){
-		.calls = src->calls,
-		.time_total = (talev_time_t)src->time_total,
-		.time_longest = src->time_longest,
-	};
+	aside = source_aside(src);
+	*stats = (struct talev_stats){.calls = src->calls};
+	if (aside != NULL) {
+		stats->time_total = (talev_time_t)aside->time_total;
+		stats->time_longest = aside->time_longest;
+	}
 	return 0;
 }
 

@@ -87,6 +87,7 @@ static int context_destructor(struct talev_context *ev)
 	TALLOC_FREE(ev->latency);
 	slots_destroy(ev);
 	deadlines_destroy(ev);
+	source_drop_aside(&ev->src);
 	return 0;
 }
 
@@ -265,7 +266,7 @@ static size_t count_messages(struct talev_context *ev)
 void core_describe(struct talev_context *ev, struct talev_context_info *info)
 {
 	*info = (struct talev_context_info){
-		.name = ev->src.where,
+		.name = source_where(&ev->src),
 		.location = source_location(&ev->src),
 		.backend = talev_context_get_backend(ev),
 		.state = talev_source_get_state(ev),

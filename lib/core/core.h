@@ -63,8 +63,8 @@ struct core_pin {
 bool core_pin(struct core_pin *pin, struct source *src);
 bool core_unpin(struct core_pin *pin);
 
-/* For kind->fire_measured(): around each of the functions that it calls. begin: src->where names
- * the function. end: src is NULL if it has gone; ev is still there. */
+/* For kind->fire_measured(): around each of the functions that it calls. begin: source_where()
+ * names the function. end: src is NULL if it has gone; ev is still there. */
 struct latency_handler;
 struct core_measure {
 	talev_time_t started;

@@ -14,19 +14,19 @@ static struct timer_source *timer_of(struct timerq_node *node)
 
 static struct timerq *queue_of(struct timer_source *ts)
 {
-	return &ts->src.ev->timers[ts->clock];
+	return &ts->src.ev->timers[ts->node.clock];
 }
 
 int core_timer_join(struct timer_source *ts)
 {
 	struct timerq *q = queue_of(ts);
 
-	return q->slots != NULL ? 0 : timerq_join(q, core_now(ts->src.ev, ts->clock));
+	return q->slots != NULL ? 0 : timerq_join(q, core_now(ts->src.ev, ts->node.clock));
 }
 
 static void dequeue(struct talev_context *ev, struct timer_source *ts)
 {
-	timerq_remove(&ev->timers[ts->clock], &ts->node);
+	timerq_remove(&ev->timers[ts->node.clock], &ts->node);
 	ev->timers_queued--;
 }
 
@@ -49,7 +49,7 @@ void core_timer_arm(struct timer_source *ts, talev_time_t deadline)
 	}
 	ts->node.turn = (uint32_t)ev->turns;
 	timerq_set(queue_of(ts), &ts->node, deadline);
-	if (deadline < ev->timers_quiet || ts->clock != TALEV_CLOCK_MONOTONIC)
+	if (deadline < ev->timers_quiet || ts->node.clock != TALEV_CLOCK_MONOTONIC)
 		ev->timers_quiet = 0;
 	context_changed(ev);
 }

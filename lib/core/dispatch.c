@@ -111,14 +111,14 @@ static void fire_clocked(struct talev_context *ev, const struct life_frame *fram
 	struct life *life = ev->life;
 	struct core_measure measure;
 
-	if (src->kind->fire_measured != NULL) {
-		src->kind->fire_measured(src, flags, now);
+	if (kind_of(src)->fire_measured != NULL) {
+		kind_of(src)->fire_measured(src, flags, now);
 		return;
 	}
 	core_measure_begin(ev, src, &measure);
 	if (flags == FIRE_TIMER && ev->timing)
 		dispatch_measure_delay(ev, (const struct timer_source *)src, measure.started);
-	src->kind->fire(src, flags, now);
+	kind_of(src)->fire(src, flags, now);
 	if (life->ev != NULL)
 		core_measure_end(ev, frame->object != NULL ? src : NULL, &measure);
 }
@@ -139,11 +139,11 @@ __attribute__((noinline)) static bool fire_observed(
 	if (clocked(ev))
 		fire_clocked(ev, &frame, src, flags, now);
 	else
-		src->kind->fire(src, flags, now);
+		kind_of(src)->fire(src, flags, now);
 	there = frame.object != NULL;
 	life_leave(&frame);
-	if (there && src->life.state == TALEV_LIVE && src->kind->fired != NULL)
-		there = src->kind->fired(src);
+	if (there && src->life.state == TALEV_LIVE && kind_of(src)->fired != NULL)
+		there = kind_of(src)->fired(src);
 	if (life->ev != NULL)
 		core_trace(ev, TALEV_TRACE_AFTER_HANDLER, there ? src : NULL);
 	if (life->ready_count > 0)
@@ -155,7 +155,7 @@ __attribute__((noinline)) static bool fire_observed(
 static inline bool fire_source(
 	struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now)
 {
-	const struct source_kind *kind = src->kind;
+	const struct source_kind *kind = kind_of(src);
 	struct life *life = ev->life;
 	struct life_frame frame;
 
@@ -401,7 +401,7 @@ static inline enum unit run_over(struct life *life)
 
 static inline bool is_light(const struct source *src)
 {
-	return src != NULL && src->kind->run != NULL && src->life.rec == NULL;
+	return src != NULL && kind_of(src)->run != NULL && src->life.rec == NULL;
 }
 
 /* Light ones, one after the other, until the streak is budget: most have nothing but a handler, so
@@ -414,7 +414,7 @@ static enum unit run_light(struct talev_context *ev, struct source *src, unsigne
 	(void)life_enter(&frame, life, NULL);
 	do {
 		immediate_remove(ev, src);
-		if (src->kind->stays)
+		if (kind_of(src)->stays)
 			rest(ev, src);
 		else
 			src->ev = NULL;
@@ -422,7 +422,7 @@ static enum unit run_light(struct talev_context *ev, struct source *src, unsigne
 		src->calls++;
 		context_count(&ev->handlers);
 		ev->immediate_streak++;
-		src->kind->run(src, ev);
+		kind_of(src)->run(src, ev);
 	} while (run_on(ev, life, &frame) && ev->immediate_streak < budget &&
 		 is_light(src = TAILQ_FIRST(&ev->immediates)));
 	life_leave(&frame);
@@ -453,7 +453,7 @@ static inline struct source *take_due(struct talev_context *ev, struct source *s
 
 static inline talev_time_t turn_time_of(const struct talev_context *ev, const struct source *src)
 {
-	return ev->turn_time[((const struct timer_source *)src)->clock];
+	return ev->turn_time[((const struct timer_source *)src)->node.clock];
 }
 
 /* The same for what is due. What comes after a handler is still in the frame, but not its object:
@@ -470,8 +470,8 @@ static enum unit run_due(struct talev_context *ev, struct source *src, unsigned 
 		frame.object = &src->life;
 		src->calls++;
 		context_count(&ev->handlers);
-		fired = src->kind->fired;
-		src->kind->fire(src, 0, turn_time_of(ev, src));
+		fired = kind_of(src)->fired;
+		kind_of(src)->fire(src, 0, turn_time_of(ev, src));
 		if (frame.object == NULL || src->life.state != TALEV_LIVE)
 			fired = NULL;
 		if (!life_frame_plain(&frame))

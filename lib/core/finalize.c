@@ -10,7 +10,7 @@ static bool may_finalize(struct talev_context *ev, void *ptr, unsigned flags)
 {
 	struct source *src = source_from_public(ev);
 
-	if (src == NULL || src->kind != &context_kind || ptr == NULL || (flags & ~FLAGS) != 0) {
+	if (src == NULL || kind_of(src) != &context_kind || ptr == NULL || (flags & ~FLAGS) != 0) {
 		errno = EINVAL;
 		return false;
 	}

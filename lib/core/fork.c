@@ -41,7 +41,7 @@ int talev_re_initialise(struct talev_context *ev)
 	struct source *src = source_from_public(ev);
 	int error;
 
-	if (src == NULL || src->kind != &context_kind) {
+	if (src == NULL || kind_of(src) != &context_kind) {
 		errno = EINVAL;
 		return -1;
 	}

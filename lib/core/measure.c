@@ -5,16 +5,21 @@
 
 static void measure_source(struct source *src, talev_time_t spent)
 {
-	src->time_total += (uint64_t)spent;
-	if (spent > src->time_longest)
-		src->time_longest = spent < UINT32_MAX ? (uint32_t)spent : UINT32_MAX;
+	struct source_aside *aside = source_need_aside(src);
+
+	/* Without memory it has not been measured. */
+	if (aside == NULL)
+		return;
+	aside->time_total += (uint64_t)spent;
+	if (spent > aside->time_longest)
+		aside->time_longest = spent < UINT32_MAX ? (uint32_t)spent : UINT32_MAX;
 }
 
 static void report_slow(
 	struct talev_context *ev, const struct source *src, const char *where, talev_time_t spent)
 {
 	/* A name of its own went with the source. */
-	const char *name = src != NULL ? src->where : where;
+	const char *name = src != NULL ? source_where(src) : where;
 
 	core_log(ev, TALEV_LOG_WARNING, "handler %s (%s) ran for %lld.%03lld ms",
 		name != NULL ? name : "of a freed source",
@@ -26,7 +31,7 @@ static void report_slow(
 void core_measure_begin(
 	struct talev_context *ev, const struct source *src, struct core_measure *measure)
 {
-	measure->where = src->named ? NULL : src->where;
+	measure->where = source_named(src) ? NULL : source_made_as(src);
 	measure->handler = NULL;
 	if (ev->timing && ev->latency != NULL)
 		measure->handler = latency_find(ev->latency, source_made_as(src));
@@ -77,9 +82,9 @@ void dispatch_turn_ends(struct talev_context *ev)
 void dispatch_measure_delay(
 	struct talev_context *ev, const struct timer_source *ts, talev_time_t monotonic)
 {
-	talev_time_t now = ts->clock == TALEV_CLOCK_MONOTONIC
+	talev_time_t now = ts->node.clock == TALEV_CLOCK_MONOTONIC
 				   ? monotonic
-				   : core_now(ev, (enum talev_clock)ts->clock);
+				   : core_now(ev, (enum talev_clock)ts->node.clock);
 	talev_time_t late;
 
 	if (ev->latency == NULL)

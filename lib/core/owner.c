@@ -32,7 +32,7 @@ bool owner_check(const struct talev_context *ev, const struct source *src)
 		return true;
 	(void)pthread_getname_np(pthread_self(), name, sizeof(name));
 	base_misuse("%s %s (%s) is used by thread %d \"%s\", its loop runs in thread %d \"%s\"",
-		src->kind->label, src->where, source_location(src), (int)gettid(), name,
+		kind_of(src)->label, source_where(src), source_location(src), (int)gettid(), name,
 		(int)ev->owner, ev->owner_name);
 	errno = EINVAL;
 	return false;

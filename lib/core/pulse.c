@@ -38,8 +38,10 @@ static void describe(struct core_doing *doing, const struct life_object *object)
 		(const struct source *)(const void *)((const char *)object -
 						      offsetof(struct source, life));
 
-	copy(doing->name, sizeof(doing->name), src->where);
-	copy(doing->location, sizeof(doing->location), src->where + strlen(src->where) + 1);
+	const char *where = src->aside_state != ASIDE_COMES ? source_where(src) : "?\0?";
+
+	copy(doing->name, sizeof(doing->name), where);
+	copy(doing->location, sizeof(doing->location), where + strlen(where) + 1);
 }
 
 bool core_doing(struct core_doing *doing)

@@ -88,7 +88,7 @@ int ready_sift_some(struct talev_context *ev, struct backend_event *events, int 
 			slot_closed(ev, events[i].fd);
 		} else if ((slot->generation & SLOT_INTERNAL) != 0) {
 			src = LIST_FIRST(&slot->watchers);
-			src->kind->fire(src, events[i].events, 0);
+			kind_of(src)->fire(src, events[i].events, 0);
 		} else {
 			events[kept++] = events[i];
 		}

@@ -195,8 +195,8 @@ static int forget_slot(struct talev_context *ev, struct slot *slot, int fd)
 static void report_closed(int fd, const struct source *src)
 {
 	core_log(src->ev, TALEV_LOG_WARNING,
-		"descriptor %d was closed before its watcher %s (%s) was freed", fd, src->where,
-		source_location(src));
+		"descriptor %d was closed before its watcher %s (%s) was freed", fd,
+		source_where(src), source_location(src));
 }
 
 /* The program closed the descriptor under its watchers, except for the one that is new. */

@@ -7,42 +7,88 @@
 #include <string.h>
 
 /* A talloc chunk is one of ours if its name is, by address, that of a kind seen before. */
-#define KINDS 32
-static _Atomic(const struct source_kind *) kinds[KINDS];
+_Atomic(const struct source_kind *) source_kinds[SOURCE_KINDS];
 
-static void look_up_kind(const struct source_kind *kind)
+static uint8_t look_up_kind(const struct source_kind *kind)
 {
-	for (size_t i = 0; i < KINDS; i++) {
+	for (uint8_t i = 0; i < SOURCE_KINDS; i++) {
 		const struct source_kind *known =
-			atomic_load_explicit(&kinds[i], memory_order_acquire);
+			atomic_load_explicit(&source_kinds[i], memory_order_acquire);
 
 		if (known == kind)
-			return;
-		if (known == NULL && atomic_compare_exchange_strong(&kinds[i], &known, kind))
-			return;
+			return i;
+		if (known == NULL && atomic_compare_exchange_strong(&source_kinds[i], &known, kind))
+			return i;
 		if (known == kind)
-			return;
+			return i;
 	}
-	base_misuse("more than %d kinds of sources", KINDS);
+	base_misuse("more than %d kinds of sources", SOURCE_KINDS);
+	abort();
 }
 
-static inline void learn_kind(const struct source_kind *kind)
+static inline uint8_t index_of_kind(const struct source_kind *kind)
 {
-	static _Atomic(const struct source_kind *) latest;
+	static _Atomic uint8_t latest;
+	uint8_t i = atomic_load_explicit(&latest, memory_order_relaxed);
 
-	if (atomic_load_explicit(&latest, memory_order_relaxed) != kind) {
-		look_up_kind(kind);
-		atomic_store_explicit(&latest, kind, memory_order_relaxed);
+	if (atomic_load_explicit(&source_kinds[i], memory_order_relaxed) != kind) {
+		i = look_up_kind(kind);
+		atomic_store_explicit(&latest, i, memory_order_relaxed);
 	}
+	return i;
+}
+
+void source_set_kind(struct source *src, const struct source_kind *kind)
+{
+	src->kind_index = index_of_kind(kind);
+}
+
+const struct source_kind *source_kind_of(const struct source *src)
+{
+	return kind_of(src);
+}
+
+struct source_aside *source_need_aside(struct source *src)
+{
+	struct source_aside *aside = source_aside(src);
+
+	if (aside != NULL)
+		return aside;
+	aside = malloc(sizeof(*aside));
+	if (aside == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	*aside = (struct source_aside){.made_as = src->where, .where = src->where};
+	src->aside_state = ASIDE_COMES;
+	atomic_signal_fence(memory_order_seq_cst);
+	src->aside = aside;
+	atomic_signal_fence(memory_order_seq_cst);
+	src->aside_state = ASIDE_MADE;
+	return aside;
+}
+
+void source_free_aside(struct source *src)
+{
+	struct source_aside *aside = src->aside;
+
+	src->aside_state = ASIDE_COMES;
+	atomic_signal_fence(memory_order_seq_cst);
+	src->where = aside->made_as;
+	atomic_signal_fence(memory_order_seq_cst);
+	src->aside_state = ASIDE_NONE;
+	if (aside->where != aside->made_as)
+		free((void *)(uintptr_t)aside->where);
+	free(aside);
 }
 
 static struct source *source_of(const void *ptr)
 {
 	const char *name = talloc_get_name(ptr);
 
-	for (size_t i = 0; i < KINDS; i++) {
+	for (size_t i = 0; i < SOURCE_KINDS; i++) {
 		const struct source_kind *kind =
-			atomic_load_explicit(&kinds[i], memory_order_acquire);
+			atomic_load_explicit(&source_kinds[i], memory_order_acquire);
 
 		if (kind == NULL)
 			return NULL;
@@ -106,7 +152,7 @@ void source_unplace(struct source *src)
  * calls cannot arm it again or close it twice. */
 static inline void close_plain(struct source *src, struct talev_context *ev)
 {
-	const struct source_kind *kind = src->kind;
+	const struct source_kind *kind = kind_of(src);
 
 	src->life.state = TALEV_CLOSING;
 	kind->disarm(src);
@@ -131,8 +177,9 @@ static int source_destructor(struct source *src)
 		(void)owner_check(ev, src);
 		close_plain(src, ev);
 		life_forget(&src->life);
-		if (src->kind->destroy != NULL)
-			src->kind->destroy(src);
+		if (kind_of(src)->destroy != NULL)
+			kind_of(src)->destroy(src);
+		source_drop_aside(src);
 		return 0;
 	}
 	if (src->life.rec != NULL && src->life.state == TALEV_LIVE) {
@@ -141,8 +188,9 @@ static int source_destructor(struct source *src)
 	}
 	source_close(src, NULL);
 	life_forget(&src->life);
-	if (src->kind->destroy != NULL)
-		src->kind->destroy(src);
+	if (kind_of(src)->destroy != NULL)
+		kind_of(src)->destroy(src);
+	source_drop_aside(src);
 	return 0;
 }
 
@@ -163,10 +211,9 @@ void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 		errno = ENOMEM;
 		return NULL;
 	}
-	learn_kind(kind);
 	memset(src, 0, size);
 	src->ev = ev;
-	src->kind = kind;
+	source_set_kind(src, kind);
 	src->where = where;
 	src->private_data = private_data;
 	src->enabled = true;
@@ -225,12 +272,12 @@ void source_close(struct source *src, struct life_rec *grave)
 	/* Not live from here on, so that what disarm calls cannot arm it again or close it twice.
 	 */
 	life_close(ev->life, &src->life, grave);
-	src->kind->disarm(src);
+	kind_of(src)->disarm(src);
 	source_unplace(src);
 	src->ev = NULL;
 	context_changed(ev);
-	if (src->kind->closed != NULL)
-		src->kind->closed(src, ev);
+	if (kind_of(src)->closed != NULL)
+		kind_of(src)->closed(src, ev);
 }
 
 struct walk {
@@ -332,8 +379,8 @@ bool source_may_leave(const void *ptr)
 		return true;
 	if (src->ev != NULL || src->life.state != TALEV_LIVE || life_guard_of(&src->life) != NULL)
 		return false;
-	if (src->kind->travel != NULL && src->kind->travel->may != NULL &&
-		!src->kind->travel->may(src))
+	if (kind_of(src)->travel != NULL && kind_of(src)->travel->may != NULL &&
+		!kind_of(src)->travel->may(src))
 		return false;
 	life_send_away(&src->life);
 	return true;
@@ -341,5 +388,7 @@ bool source_may_leave(const void *ptr)
 
 const char *source_location(const struct source *src)
 {
-	return src->where + strlen(src->where) + 1;
+	const char *where = source_where(src);
+
+	return where + strlen(where) + 1;
 }

@@ -5,6 +5,7 @@
 #ifndef CORE_SOURCE_H
 #define CORE_SOURCE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -61,27 +62,113 @@ struct source_travel {
 TAILQ_HEAD(source_queue, source);
 LIST_HEAD(watcher_list, source);
 
-/* The first member of every talev object, which is one talloc chunk. */
-struct source {
-	struct talev_context *ev; /* NULL: not scheduled yet, or not live any more */
-	const struct source_kind *kind;
-	const char *where; /* "handler\0file:line" */
+/* What few sources have, made when it is needed first, and there as long as the source. It is no
+ * talloc child of it: those are the user's, who may free them all. */
+struct source_aside {
+	const char *made_as; /* what the call that made it said */
+	const char *where;   /* made_as, or a name of its own, which is from malloc() */
 	uint64_t tag;
 	uint64_t time_total;
-	/* What follows is touched for each event, with the first members of what embeds it: they
-	 * lie together, in two cache lines. */
+	uint32_t time_longest;
+	bool timer; /* what follows means something: of a timer */
+	talev_time_t deadline;
+	talev_time_t period;
+	talev_time_t slack;
+	uint64_t missed;
+};
+
+enum source_aside_state {
+	ASIDE_NONE,
+	ASIDE_MADE,
+	ASIDE_COMES, /* for a moment: a signal handler looks at neither where nor aside */
+};
+
+/* The first member of every talev object, which is one talloc chunk. Thousands of them are to fit
+ * into caches, so this is 64 bytes. */
+struct source {
+	struct talev_context *ev; /* NULL: not scheduled yet, or not live any more */
+	union {
+		const char *where; /* ASIDE_NONE: "handler\0file:line" */
+		struct source_aside *aside;
+	};
 	void *private_data;
-	struct life_object life;
+	union {
+		struct life_object life;
+		struct {
+			const void *of_life;
+			uint8_t of_life_too;
+			uint8_t kind_index; /* see kind_of() */
+			uint8_t place;      /* enum source_place */
+			uint8_t aside_state;
+			bool enabled;
+			bool kind_mark; /* the kind's own, as the next */
+			uint16_t kind_flags;
+		};
+	};
+	uint64_t calls;
+	/* A timer that waits uses this place otherwise: see struct timer_source. */
 	union {
 		TAILQ_ENTRY(source) link;      /* in whichever queue of core holds it */
 		LIST_ENTRY(source) watch_link; /* in PLACE_SLOT */
 	};
-	uint64_t calls;
-	uint32_t time_longest;
-	bool enabled;
-	bool named;    /* where is in a struct source_name, a talloc child */
-	uint8_t place; /* enum source_place */
 };
+
+_Static_assert(offsetof(struct source, kind_index) ==
+		       offsetof(struct source, life) + offsetof(struct life_object, owners),
+	"the owner's bytes lie where life has left them");
+
+/* Every kind that has been seen. */
+#define SOURCE_KINDS 32
+extern _Atomic(const struct source_kind *) source_kinds[SOURCE_KINDS]
+	__attribute__((visibility("hidden")));
+
+static inline const struct source_kind *kind_of(const struct source *src)
+{
+	return atomic_load_explicit(&source_kinds[src->kind_index], memory_order_relaxed);
+}
+/* The same, for other libraries. */
+const struct source_kind *source_kind_of(const struct source *src);
+void source_set_kind(struct source *src, const struct source_kind *kind);
+
+/* "handler\0file:line", or its own name in the place of handler. */
+static inline const char *source_where(const struct source *src)
+{
+	return src->aside_state == ASIDE_NONE ? src->where : src->aside->where;
+}
+/* The name that the call which made it gave, also when it has got another one since. */
+static inline const char *source_made_as(const struct source *src)
+{
+	return src->aside_state == ASIDE_NONE ? src->where : src->aside->made_as;
+}
+/* Has it got a name of its own? */
+static inline bool source_named(const struct source *src)
+{
+	return src->aside_state != ASIDE_NONE && src->aside->where != src->aside->made_as;
+}
+/* It has been made anew, by another call. */
+static inline void source_set_where(struct source *src, const char *where)
+{
+	if (src->aside_state == ASIDE_NONE) {
+		src->where = where;
+		return;
+	}
+	if (src->aside->where == src->aside->made_as)
+		src->aside->where = where;
+	src->aside->made_as = where;
+}
+/* What it has aside, or NULL. */
+static inline struct source_aside *source_aside(const struct source *src)
+{
+	return src->aside_state == ASIDE_NONE ? NULL : src->aside;
+}
+/* The same, made if it is not there. NULL: ENOMEM. */
+struct source_aside *source_need_aside(struct source *src);
+void source_free_aside(struct source *src);
+static inline void source_drop_aside(struct source *src)
+{
+	if (unlikely(src->aside_state != ASIDE_NONE))
+		source_free_aside(src);
+}
 
 /* Which queue src->link is in. */
 enum source_place {
@@ -95,15 +182,20 @@ enum source_place {
 	PLACE_AWAY,    /* in none, on its way to another context, where it is to be scheduled */
 };
 
-/* A source that waits for a deadline. Embedded as first member. */
+/* A source that waits for a deadline. Embedded as first member. While it waits in the queue of
+ * deadlines it is in none of core's, and the other way round: both links share their place. */
 struct timer_source {
-	struct source src;
-	struct timerq_node node;
-	uint8_t clock; /* enum talev_clock */
-	/* The kind's own, where padding would be. */
-	uint8_t kind_state;
-	uint16_t kind_flags;
+	union {
+		struct source src;
+		struct {
+			unsigned char before_link[offsetof(struct source, link)];
+			struct timerq_node node;
+		};
+	};
 };
+
+_Static_assert(offsetof(struct timer_source, node.link) == offsetof(struct source, link),
+	"the links share their place");
 
 /* A source that waits for a descriptor. Embedded as first member. */
 struct fd_source {
@@ -159,8 +251,5 @@ struct source *source_from_public(const void *ptr);
 bool source_may_leave(const void *ptr);
 
 const char *source_location(const struct source *src);
-
-/* The name that the call which made it gave, also when it has got another one since. */
-const char *source_made_as(const struct source *src);
 
 #endif

@@ -7,7 +7,7 @@
 
 bool core_may_travel(const struct source *src)
 {
-	const struct source_travel *travel = src->kind->travel;
+	const struct source_travel *travel = kind_of(src)->travel;
 
 	if (travel == NULL || src->ev == NULL || src->life.state != TALEV_LIVE ||
 		src->life.rec != NULL || !owner_check(src->ev, src))
@@ -70,8 +70,8 @@ void core_depart(struct source *src)
 	bool scheduled = src->place == PLACE_IMMEDIATE || src->place == PLACE_HELD;
 
 	trace(ev, TALEV_TRACE_DETACH, src);
-	if (src->kind->travel->leave != NULL)
-		src->kind->travel->leave(src);
+	if (kind_of(src)->travel->leave != NULL)
+		kind_of(src)->travel->leave(src);
 	source_unplace(src);
 	src->ev = NULL;
 	src->place = scheduled ? PLACE_AWAY : PLACE_NONE;
@@ -90,7 +90,7 @@ int core_arrive(struct source *src, struct talev_context *ev)
 	}
 	core_strand(src, ev);
 	source_place(src, ev, PLACE_RESTING);
-	return src->kind->travel->join != NULL ? src->kind->travel->join(src) : 0;
+	return kind_of(src)->travel->join != NULL ? kind_of(src)->travel->join(src) : 0;
 }
 
 void core_strand(struct source *src, struct talev_context *ev)

@@ -80,7 +80,7 @@ static int wake_open(struct talev_context *ev)
 		return -1;
 	}
 	fs->src.ev = ev;
-	fs->src.kind = &wake_kind;
+	source_set_kind(&fs->src, &wake_kind);
 	fs->src.where = "wake\0talev";
 	fs->src.enabled = true;
 	fs->fd = wake->fd;
@@ -106,6 +106,7 @@ void wake_close(struct talev_context *ev)
 	if (ev->wake == NULL)
 		return;
 	core_fd_detach(ev->wake_source);
+	source_drop_aside(&ev->wake_source->src);
 	TALLOC_FREE(ev->wake_source);
 	wake_unref(ev->wake);
 	ev->wake = NULL;

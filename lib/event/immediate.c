@@ -116,7 +116,7 @@ struct source *immediate_source(struct talev_immediate *im)
 
 void immediate_disguise(struct talev_immediate *im, const struct source_kind *kind)
 {
-	im->src.kind = kind != NULL ? kind : &immediate_kind;
+	source_set_kind(&im->src, kind != NULL ? kind : &immediate_kind);
 }
 
 void immediate_prepare(struct talev_immediate *im, talev_immediate_handler_t handler,
@@ -124,8 +124,8 @@ void immediate_prepare(struct talev_immediate *im, talev_immediate_handler_t han
 {
 	im->handler = handler;
 	im->src.private_data = private_data;
-	if (!im->src.named)
-		im->src.where = where;
+	if (!source_named(&im->src))
+		source_set_where(&im->src, where);
 }
 
 void immediate_arrived(struct talev_immediate *im, struct talev_context *ev)

@@ -35,7 +35,7 @@ static bool take_source(struct talev_snapshot *snap, struct source *src)
 	struct talev_source_info *info = &snap->sources[snap->count];
 
 	*info = (struct talev_source_info){
-		.kind = src->kind->label,
+		.kind = kind_of(src)->label,
 		.name = talev_source_get_name(src),
 		.location = source_location(src),
 		.state = (enum talev_state)src->life.state,
@@ -43,11 +43,11 @@ static bool take_source(struct talev_snapshot *snap, struct source *src)
 		.running = life_running(&src->life),
 		.fd = -1,
 		.deadline = TALEV_NEVER,
-		.tag = src->tag,
+		.tag = talev_source_get_tag(src),
 	};
 	talev_source_get_stats(src, &info->stats);
-	if (src->kind->describe != NULL)
-		src->kind->describe(src, info);
+	if (kind_of(src)->describe != NULL)
+		kind_of(src)->describe(src, info);
 	if (!copy_string(snap, &info->name) || !copy_string(snap, &info->location))
 		return false;
 	snap->count++;
@@ -58,7 +58,7 @@ static size_t round_of(const struct source *src)
 {
 	size_t i = 0;
 
-	while (i < KINDS && strcmp(src->kind->label, kinds[i]) != 0)
+	while (i < KINDS && strcmp(kind_of(src)->label, kinds[i]) != 0)
 		i++;
 	return i;
 }

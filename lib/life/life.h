@@ -30,6 +30,7 @@ struct life_rec;
 struct life_object {
 	struct life_rec *rec; /* NULL: no finalizer, or it has run */
 	uint8_t state;        /* enum talev_state */
+	uint8_t owners[7];    /* whatever its owner keeps where padding would be */
 };
 
 TAILQ_HEAD(life_queue, life_rec);

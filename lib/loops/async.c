@@ -181,7 +181,7 @@ static inline void run_batch(struct source *src, void (*fn)(struct source *src))
 	while (tray != NULL && n < box->batch && (post = take(box)) != NULL) {
 		runner->node = node_of(post);
 		runner->tray = tray;
-		src->where = runner->node->where;
+		source_set_where(src, runner->node->where);
 		fn(src);
 		node_done(&run, node_of(post));
 		n++;
@@ -192,7 +192,7 @@ static inline void run_batch(struct source *src, void (*fn)(struct source *src))
 	box->depth--;
 	if (src->ev == NULL)
 		return;
-	src->where = at_rest;
+	source_set_where(src, at_rest);
 	src->calls += n > 0 ? n - 1 : 0;
 	adapt(box, n, base_clock_now(TALEV_CLOCK_MONOTONIC) - started);
 	queue_runner(box);

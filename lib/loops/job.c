@@ -36,9 +36,9 @@ static void closer_fire(struct source *src, uint32_t flags, talev_time_t now)
 	core_unpost(src);
 	if (job != NULL) {
 		TAILQ_REMOVE(jobs, job, link);
-		src->where = job->where;
+		source_set_where(src, job->where);
 		job->fn(closer->loop, job->private_data);
-		src->where = at_rest;
+		source_set_where(src, at_rest);
 		free(job);
 	}
 	if (src->ev == NULL)

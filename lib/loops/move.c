@@ -65,8 +65,8 @@ static void arrive(struct source *src, struct talev_context *ev)
 {
 	if (core_arrive(src, ev) == 0)
 		return;
-	base_log(TALEV_LOG_ERROR, "%s %s (%s) was lost on its way: error %d", src->kind->label,
-		src->where, source_location(src), errno);
+	base_log(TALEV_LOG_ERROR, "%s %s (%s) was lost on its way: error %d",
+		source_kind_of(src)->label, source_where(src), source_location(src), errno);
 	source_close(src, NULL);
 }
 

@@ -25,7 +25,7 @@ struct holders {
 /* It waits for something that is no event of this loop, for example a job. */
 static bool is_unfinished_request(struct source *src)
 {
-	return strcmp(src->kind->label, "request") == 0 &&
+	return strcmp(source_kind_of(src)->label, "request") == 0 &&
 	       talev_req_is_in_progress((struct talev_req *)src);
 }
 
@@ -37,8 +37,8 @@ static void tell_holder(struct source *src, void *private_data)
 
 	if (src->life.state != TALEV_LIVE)
 		return;
-	if (src->kind->describe != NULL)
-		src->kind->describe(src, &info);
+	if (source_kind_of(src)->describe != NULL)
+		source_kind_of(src)->describe(src, &info);
 	if (!info.armed && !is_unfinished_request(src))
 		return;
 	if (info.fd >= 0)
@@ -48,7 +48,7 @@ static void tell_holder(struct source *src, void *private_data)
 			(double)(info.deadline - core_now(holders->loop->ev, info.clock)) / 1e9);
 	holders->count++;
 	base_log(TALEV_LOG_WARNING, "loop %s is held by %s %s (%s)%s", holders->loop->name,
-		src->kind->label, src->where, source_location(src), more);
+		source_kind_of(src)->label, source_where(src), source_location(src), more);
 }
 
 static void answer(struct talev_loop *loop)

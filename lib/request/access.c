@@ -14,12 +14,13 @@ void *_talev_req_data(struct talev_req *req, const char *type, const char *locat
 
 	if (strcmp(made_as, type) != 0) {
 		base_misuse("the state of request %s (%s) is a %s, not a %s as at %s",
-			req->ts.src.where, source_location(&req->ts.src), made_as, type, location);
+			source_where(&req->ts.src), source_location(&req->ts.src), made_as, type,
+			location);
 		return NULL;
 	}
 	if (req_state(req) == TALEV_REQ_RECEIVED && !req_has(req, REQ_CLEANING)) {
 		base_misuse("the state of request %s (%s) is used at %s after it was received",
-			req->ts.src.where, source_location(&req->ts.src), location);
+			source_where(&req->ts.src), source_location(&req->ts.src), location);
 		return NULL;
 	}
 	return req->data;
@@ -31,8 +32,8 @@ void *_talev_req_callback_data(struct talev_req *req, const char *type, const ch
 
 	if (data != NULL && talloc_check_name(data, type) == NULL) {
 		base_misuse("the callback data of request %s (%s) is a %s, not a %s as at %s",
-			req->ts.src.where, source_location(&req->ts.src), talloc_get_name(data),
-			type, location);
+			source_where(&req->ts.src), source_location(&req->ts.src),
+			talloc_get_name(data), type, location);
 		return NULL;
 	}
 	return data;

@@ -49,8 +49,8 @@ char *talev_req_default_print(struct talev_req *req, TALLOC_CTX *mem_ctx)
 		ended_at = req->ended_at;
 	talev_req_is_error(req, NULL, &error);
 	text = talloc_asprintf(mem_ctx, "request %s (%s): %s, error %" PRIu64 ", ended at %s, %s",
-		src->where, source_location(src), req_state_name(req_state(req)), error, ended_at,
-		core_timer_armed(&req->ts) ? "with a timer" : "without a timer");
+		source_where(src), source_location(src), req_state_name(req_state(req)), error,
+		ended_at, core_timer_armed(&req->ts) ? "with a timer" : "without a timer");
 	if (text == NULL)
 		errno = ENOMEM;
 	return text;

@@ -50,7 +50,7 @@ static int profile_create(struct talev_req *req, struct talev_req_profile *above
 	profile->req = req;
 	profile->above = above;
 	TAILQ_INIT(&profile->below);
-	profile->info.name = copy(profile, req->ts.src.where);
+	profile->info.name = copy(profile, source_where(&req->ts.src));
 	profile->info.location = copy(profile, source_location(&req->ts.src));
 	profile->info.start = core_now(req->ts.src.ev, TALEV_CLOCK_MONOTONIC);
 	profile->info.stop = TALEV_NEVER;

@@ -31,8 +31,8 @@ struct req_extra {
 	struct talev_req_profile *profile;
 };
 
-/* ts.kind_state is an enum talev_req_state, ts.kind_flags are enum req_flag. The size is a promise
- * (talev_request(3)): what is used only in progress shares its place with what is used only
+/* ts.node.state is an enum talev_req_state, ts.src.kind_flags are enum req_flag. The size is a
+ * promise (talev_request(3)): what is used only in progress shares its place with what is used only
  * afterwards, and the type of the state is in the name of the source. */
 struct talev_req {
 	struct timer_source ts;
@@ -55,12 +55,12 @@ extern const struct source_kind req_kind;
 
 static inline enum talev_req_state req_state(const struct talev_req *req)
 {
-	return (enum talev_req_state)req->ts.kind_state;
+	return (enum talev_req_state)req->ts.node.state;
 }
 
 static inline bool req_in_progress(const struct talev_req *req)
 {
-	return req->ts.kind_state == TALEV_REQ_IN_PROGRESS;
+	return req->ts.node.state == TALEV_REQ_IN_PROGRESS;
 }
 
 static inline bool req_live(const struct talev_req *req)
@@ -70,17 +70,17 @@ static inline bool req_live(const struct talev_req *req)
 
 static inline bool req_has(const struct talev_req *req, unsigned flags)
 {
-	return (req->ts.kind_flags & flags) != 0;
+	return (req->ts.src.kind_flags & flags) != 0;
 }
 
 static inline void req_set(struct talev_req *req, unsigned flags)
 {
-	req->ts.kind_flags |= (uint16_t)flags;
+	req->ts.src.kind_flags |= (uint16_t)flags;
 }
 
 static inline void req_clear(struct talev_req *req, unsigned flags)
 {
-	req->ts.kind_flags &= (uint16_t)~flags;
+	req->ts.src.kind_flags &= (uint16_t)~flags;
 }
 
 /* Whether a talloc chunk is a request. */

@@ -91,7 +91,7 @@ static bool settle(
 		if (!req_has(req, REQ_NOTIFY))
 			core_unpost(&req->ts.src);
 	}
-	req->ts.kind_state = (uint8_t)state;
+	req->ts.node.state = (uint8_t)state;
 	req->ended_at = location;
 	req->error = error;
 	if (!req_live(req))
@@ -138,7 +138,7 @@ static void finished_again(
 {
 	if (req_has(req, REQ_CLEANING)) {
 		if (req_state(req) != TALEV_REQ_RECEIVED) {
-			req->ts.kind_state = (uint8_t)state;
+			req->ts.node.state = (uint8_t)state;
 			req->error = error;
 			req->ended_at = location;
 		}
@@ -146,14 +146,14 @@ static void finished_again(
 	}
 	if (req_has(req, REQ_OUTSIDE))
 		return;
-	base_misuse("request %s (%s) ended at %s, and again at %s", req->ts.src.where,
+	base_misuse("request %s (%s) ended at %s, and again at %s", source_where(&req->ts.src),
 		source_location(&req->ts.src), req->ended_at, location);
 }
 
 /* Most are: settle() would find nothing to do but to note how it ended. */
 static bool is_plain(const struct talev_req *req)
 {
-	return req->ts.kind_flags == 0 && req->cleanup == NULL && req->extra == NULL &&
+	return req->ts.src.kind_flags == 0 && req->cleanup == NULL && req->extra == NULL &&
 	       req_live(req);
 }
 
@@ -165,7 +165,7 @@ void req_finish(
 		return;
 	}
 	if (is_plain(req)) {
-		req->ts.kind_state = (uint8_t)state;
+		req->ts.node.state = (uint8_t)state;
 		req->ended_at = location;
 		req->error = error;
 		notify(req);
@@ -349,7 +349,7 @@ void talev_req_received(struct talev_req *req)
 		req->ended_at = "talev_req_received()";
 		req->error = ESTALE;
 	}
-	req->ts.kind_state = TALEV_REQ_RECEIVED;
+	req->ts.node.state = TALEV_REQ_RECEIVED;
 	if (req->cleanup != NULL && req_live(req) && !req_has(req, REQ_CLEANING) &&
 		!call_cleanup(req, TALEV_REQ_RECEIVED))
 		return;
@@ -358,9 +358,6 @@ void talev_req_received(struct talev_req *req)
 		profile_end(req);
 		req->extra->print = NULL;
 	}
-	if (req->ts.src.named) {
-		/* It would go with the children. */
-		talev_source_set_name(req, NULL);
-	}
+	talev_source_set_name(req, NULL);
 	talloc_free_children(req);
 }

@@ -226,7 +226,7 @@ static void gather(struct source *src, void *private_data)
 	struct gathering *gathering = private_data;
 	struct core_post *post;
 
-	if (src->kind != &message_kind)
+	if (kind_of(src) != &message_kind)
 		return;
 	post = immediate_post(immediate_of(src));
 	if (!is_through(post, gathering->channel))

@@ -149,7 +149,7 @@ struct talev_ref *talev_ref_create(struct talev_context *ev, TALLOC_CTX *mem_ctx
 		errno = ESTALE;
 		return NULL;
 	}
-	if (src->kind->fire == NULL || (src->ev != NULL && src->ev != ev)) {
+	if (kind_of(src)->fire == NULL || (src->ev != NULL && src->ev != ev)) {
 		errno = EINVAL;
 		return NULL;
 	}
