@@ -112,10 +112,10 @@ void jobs_run_setup(struct talev_loop *loop)
 	while ((job = TAILQ_FIRST(&loop->setup)) != NULL) {
 		TAILQ_REMOVE(&loop->setup, job, link);
 		closer_of(loop->closer)->job = job;
-		loop->closer->where = job->where;
+		source_set_where(loop->closer, job->where);
 		if (loop->closer->ev != NULL)
 			(void)core_call(loop->closer, call_setup);
-		loop->closer->where = at_rest;
+		source_set_where(loop->closer, at_rest);
 		free(job);
 	}
 }
