@@ -47,7 +47,7 @@ const char *talev_source_get_name(const void *source);
 /* "file:line" of the call that made the source. Never NULL. */
 const char *talev_source_get_location(const void *source);
 
-/* 64 bits for the user. 0 by default. */
+/* 64 bits for the user. 0 by default. -1: ENOMEM, EINVAL. */
 int talev_source_set_tag(void *source, uint64_t tag);
 uint64_t talev_source_get_tag(const void *source);
 

@@ -63,13 +63,14 @@ talev_time_t talev_timer_get_deadline(const struct talev_timer *te);
 /* The clock that the timer runs on. */
 enum talev_clock talev_timer_get_clock(const struct talev_timer *te);
 
-/* A new period from the next tick on; 0 makes it one-shot. -1: EINVAL negative; ESTALE. */
+/* A new period from the next tick on; 0 makes it one-shot. -1: EINVAL negative; ESTALE;
+ * ENOMEM, if it is no ticker. */
 int talev_timer_set_period(struct talev_timer *te, talev_time_t period);
 talev_time_t talev_timer_get_period(const struct talev_timer *te);
 
 /* May run up to slack ns late, so that it can share a wake-up: of the moments between deadline
  * and deadline + slack it takes the one that is a multiple of the largest power of two ns.
- * Counts from the next arming on. -1: EINVAL negative; ESTALE. */
+ * Counts from the next arming on. -1: EINVAL negative; ESTALE; ENOMEM. */
 int talev_timer_set_slack(struct talev_timer *te, talev_time_t slack);
 talev_time_t talev_timer_get_slack(const struct talev_timer *te);
 

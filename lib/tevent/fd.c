@@ -56,8 +56,11 @@ static int watch(struct tevent_fd *fde)
 		disable(fde);
 		return 0;
 	}
-	if (fde->watcher != NULL && ev->mt)
-		talev_source_set_tag(fde->watcher, (uintptr_t)fde);
+	if (fde->watcher != NULL && ev->mt &&
+		talev_source_set_tag(fde->watcher, (uintptr_t)fde) != 0) {
+		TALLOC_FREE(fde->watcher);
+		errno = ENOMEM;
+	}
 	return fde->watcher != NULL ? 0 : -1;
 }
 

@@ -180,6 +180,32 @@ static int try_set_context_name(struct oom *oom)
 	return talev_source_set_name(oom->ev, "a name of its own");
 }
 
+/* If it fails nothing has changed. */
+
+static int try_set_tag(struct oom *oom)
+{
+	int ret = talev_source_set_tag(oom->te, 7);
+
+	assert_int_equal(talev_source_get_tag(oom->te), ret == 0 ? 7 : 0);
+	return ret;
+}
+
+static int try_set_period(struct oom *oom)
+{
+	int ret = talev_timer_set_period(oom->te, TALEV_SEC(1));
+
+	assert_int_equal(talev_timer_get_period(oom->te), ret == 0 ? TALEV_SEC(1) : 0);
+	return ret;
+}
+
+static int try_set_slack(struct oom *oom)
+{
+	int ret = talev_timer_set_slack(oom->te, TALEV_SEC(1));
+
+	assert_int_equal(talev_timer_get_slack(oom->te), ret == 0 ? TALEV_SEC(1) : 0);
+	return ret;
+}
+
 static int try_set_finalizer(struct oom *oom)
 {
 	return talev_source_set_finalizer(oom->im, 0, source_finalizer, oom);
@@ -365,6 +391,9 @@ OOM_TEST(create_immediate)
 OOM_TEST(child)
 OOM_TEST(set_name)
 OOM_TEST(set_context_name)
+OOM_TEST(set_tag)
+OOM_TEST(set_period)
+OOM_TEST(set_slack)
 OOM_TEST(set_finalizer)
 OOM_TEST(finalize)
 OOM_TEST(snapshot)
@@ -440,6 +469,9 @@ int main(void)
 		TEST(child_survives_failing_allocations),
 		TEST(set_name_survives_failing_allocations),
 		TEST(set_context_name_survives_failing_allocations),
+		TEST(set_tag_survives_failing_allocations),
+		TEST(set_period_survives_failing_allocations),
+		TEST(set_slack_survives_failing_allocations),
 		TEST(set_finalizer_survives_failing_allocations),
 		TEST(finalize_survives_failing_allocations),
 		TEST(snapshot_survives_failing_allocations),
