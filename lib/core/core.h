@@ -71,8 +71,7 @@ struct core_measure {
 	const char *where;
 	struct latency_handler *handler; /* NULL: its times are not kept */
 };
-void core_measure_begin(
-	struct talev_context *ev, const struct source *src, struct core_measure *measure);
+void core_measure_begin(struct talev_context *ev, struct source *src, struct core_measure *measure);
 void core_measure_end(
 	struct talev_context *ev, struct source *src, const struct core_measure *measure);
 

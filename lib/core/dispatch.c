@@ -399,14 +399,18 @@ static inline enum unit run_over(struct life *life)
 	return life->ev != NULL && !life->ev->closing ? UNIT_DONE : UNIT_GONE;
 }
 
-static inline bool is_light(const struct source *src)
+/* The kind of one that is light; NULL: it is not. */
+static inline const struct source_kind *light_kind(const struct source *src)
 {
-	return src != NULL && kind_of(src)->run != NULL && src->life.rec == NULL;
+	const struct source_kind *kind = kind_of(src);
+
+	return kind->run != NULL && src->life.rec == NULL ? kind : NULL;
 }
 
 /* Light ones, one after the other, until the streak is budget: most have nothing but a handler, so
  * all run in one frame. */
-static enum unit run_light(struct talev_context *ev, struct source *src, unsigned budget)
+static enum unit run_light(struct talev_context *ev, struct source *src,
+	const struct source_kind *kind, unsigned budget)
 {
 	struct life *life = ev->life;
 	struct life_frame frame;
@@ -414,7 +418,7 @@ static enum unit run_light(struct talev_context *ev, struct source *src, unsigne
 	(void)life_enter(&frame, life, NULL);
 	do {
 		immediate_remove(ev, src);
-		if (kind_of(src)->stays)
+		if (kind->stays)
 			rest(ev, src);
 		else
 			src->ev = NULL;
@@ -422,9 +426,9 @@ static enum unit run_light(struct talev_context *ev, struct source *src, unsigne
 		src->calls++;
 		context_count(&ev->handlers);
 		ev->immediate_streak++;
-		kind_of(src)->run(src, ev);
+		kind->run(src, ev);
 	} while (run_on(ev, life, &frame) && ev->immediate_streak < budget &&
-		 is_light(src = TAILQ_FIRST(&ev->immediates)));
+		 (src = TAILQ_FIRST(&ev->immediates)) != NULL && (kind = light_kind(src)) != NULL);
 	life_leave(&frame);
 	return run_over(life);
 }
@@ -432,11 +436,13 @@ static enum unit run_light(struct talev_context *ev, struct source *src, unsigne
 static inline enum unit run_immediates(struct talev_context *ev, unsigned budget)
 {
 	struct source *src = TAILQ_FIRST(&ev->immediates);
+	const struct source_kind *kind;
 
 	if (src == NULL)
 		return UNIT_NONE;
-	if (is_light(src) && !ev->observed)
-		return run_light(ev, src, budget);
+	kind = light_kind(src);
+	if (kind != NULL && !ev->observed)
+		return run_light(ev, src, kind, budget);
 	/* It is the kind that takes it out of the queue: the handler may queue it again. */
 	ev->immediate_streak++;
 	return fire(ev, src, 0, 0);
@@ -461,6 +467,7 @@ static inline talev_time_t turn_time_of(const struct talev_context *ev, const st
 static enum unit run_due(struct talev_context *ev, struct source *src, unsigned budget)
 {
 	struct life *life = ev->life;
+	const struct source_kind *kind;
 	struct life_frame frame;
 	bool (*fired)(struct source * src);
 
@@ -470,8 +477,9 @@ static enum unit run_due(struct talev_context *ev, struct source *src, unsigned 
 		frame.object = &src->life;
 		src->calls++;
 		context_count(&ev->handlers);
-		fired = kind_of(src)->fired;
-		kind_of(src)->fire(src, 0, turn_time_of(ev, src));
+		kind = kind_of(src);
+		fired = kind->fired;
+		kind->fire(src, 0, turn_time_of(ev, src));
 		if (frame.object == NULL || src->life.state != TALEV_LIVE)
 			fired = NULL;
 		if (!life_frame_plain(&frame))

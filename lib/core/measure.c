@@ -5,9 +5,8 @@
 
 static void measure_source(struct source *src, talev_time_t spent)
 {
-	struct source_aside *aside = source_need_aside(src);
+	struct source_aside *aside = source_aside(src);
 
-	/* Without memory it has not been measured. */
 	if (aside == NULL)
 		return;
 	aside->time_total += (uint64_t)spent;
@@ -27,10 +26,13 @@ static void report_slow(
 		(long long)(spent / 1000 % 1000));
 }
 
-/* The handler's own text is looked at now: it may be gone when that returns. */
-void core_measure_begin(
-	struct talev_context *ev, const struct source *src, struct core_measure *measure)
+/* The handler's own text is looked at now: it may be gone when that returns. So is the place for
+ * its times made: afterwards an immediate may be another thread's. Without memory it is not
+ * measured. */
+void core_measure_begin(struct talev_context *ev, struct source *src, struct core_measure *measure)
 {
+	if (ev->timing)
+		(void)source_need_aside(src);
 	measure->where = source_named(src) ? NULL : source_made_as(src);
 	measure->handler = NULL;
 	if (ev->timing && ev->latency != NULL)

@@ -14,6 +14,7 @@
 #include <talev/fd.h>
 #include <talev/inspect.h>
 #include <talev/source.h>
+#include "base/likely.h"
 #include "base/timerq.h"
 #include "life/life.h"
 
@@ -227,11 +228,14 @@ void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 int source_refused(const struct source *src);
 static inline int source_check(const struct source *src)
 {
-#ifndef TALEV_OWNER_CHECKS
-	if (src->life.state == TALEV_LIVE && src->ev != NULL)
-		return 0;
-#endif
+#ifdef TALEV_OWNER_CHECKS
 	return source_refused(src);
+#else
+	if (likely(src->life.state == TALEV_LIVE && src->ev != NULL))
+		return 0;
+	(void)source_refused(src);
+	return -1;
+#endif
 }
 
 static inline struct source *source_of_life(struct life_object *object)
