@@ -98,6 +98,14 @@ static void came_round(struct heart *heart, const struct reading *r)
 	heart->soft_told = heart->hard_told = false;
 }
 
+/* So long before the last look, as far as the watchdog's clock went on meanwhile. */
+static void was_beaten(struct heart *heart, talev_time_t ago)
+{
+	ago = ago > 0 ? MIN(ago, heart->wd->period) : 0;
+	heart->since -= ago;
+	heart->moved -= ago;
+}
+
 void heart_restart(struct heart *heart)
 {
 	struct reading r = read_heart(heart);
@@ -155,6 +163,8 @@ bool heart_look(struct heart *heart, struct alert *alert)
 			told = fill(heart, TALEV_WATCHDOG_RECOVERED,
 				heart->hard_told ? heart->hard : heart->soft, alert);
 		came_round(heart, &r);
+		if (heart->kind == HEART_BEATEN && r.state == HEART_BUSY)
+			was_beaten(heart, wd->looked - (talev_time_t)r.passes);
 		return told;
 	}
 	if (r.handlers != heart->handlers)
