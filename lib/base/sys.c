@@ -79,23 +79,12 @@ __attribute__((noinline)) static int epoll_wait_until(
 	return epoll_wait(epfd, events, max, milliseconds(timeout));
 }
 
-/* In a process with threads libc wraps each wait into two atomic operations, for pthread_cancel(3);
- * no loop survives that anyway. Whoever looks on has to know of the wait. */
-static inline int epoll_wait_ms(int epfd, struct epoll_event *events, int max, int timeout)
-{
-#if defined(SYS_epoll_wait) && !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-	return (int)syscall(SYS_epoll_wait, epfd, events, max, timeout);
-#else
-	return epoll_wait(epfd, events, max, timeout);
-#endif
-}
-
 int base_epoll_wait(int epfd, struct epoll_event *events, int max, talev_time_t timeout)
 {
 	if (likely(timeout == TALEV_NEVER))
-		return epoll_wait_ms(epfd, events, max, -1);
+		return epoll_wait(epfd, events, max, -1);
 	if (timeout <= 0)
-		return epoll_wait_ms(epfd, events, max, 0);
+		return epoll_wait(epfd, events, max, 0);
 	return epoll_wait_until(epfd, events, max, timeout);
 }
 

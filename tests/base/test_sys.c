@@ -21,12 +21,6 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 			return -1;
 		}
 	}
-#ifdef SYS_epoll_wait
-	if (number == SYS_epoll_wait) {
-		last_timeout = (int)d;
-		d = last_timeout <= 10 ? d : 0;
-	}
-#endif
 	return __real_syscall(number, a, b, c, d, e, f);
 }
 
