@@ -190,9 +190,9 @@ talev_time_t heart_stalled(struct heart *heart, talev_time_t now)
 
 	if (r.state != HEART_BUSY || is_suspended(heart, now))
 		return 0;
-	/* It came round since the last look, nobody knows when. */
+	/* It came round since the last look. Nobody knows when, but of a beat. */
 	if (r.passes != heart->passes)
-		stalled = extra;
+		stalled = heart->kind == HEART_BEATEN ? wd->period : extra;
 	if (heart->kind == HEART_BEATEN)
 		stalled = MIN(stalled, now - (talev_time_t)r.passes);
 	return stalled;
