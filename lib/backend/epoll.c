@@ -166,20 +166,6 @@ static int set_alarm(struct epoll_backend *ep, enum talev_clock clock, talev_tim
 	return -1;
 }
 
-static talev_time_t timeout_of(const struct backend_deadlines *deadlines)
-{
-	talev_time_t deadline = deadlines->at[TALEV_CLOCK_MONOTONIC];
-	talev_time_t longest = deadlines->longest > 0 ? deadlines->longest : TALEV_NEVER;
-	talev_time_t now;
-
-	if (deadline == TALEV_NEVER)
-		return longest;
-	now = base_clock_now(TALEV_CLOCK_MONOTONIC);
-	if (deadline <= now)
-		return 0;
-	return deadline - now < longest ? deadline - now : longest;
-}
-
 __attribute__((noinline)) static int wait_for_deadline(struct epoll_backend *ep,
 	const struct backend_deadlines *deadlines, struct epoll_event *events, int max)
 {
@@ -191,7 +177,7 @@ __attribute__((noinline)) static int wait_for_deadline(struct epoll_backend *ep,
 		if (set_alarm(ep, (enum talev_clock)clock, at) != 0)
 			return -1;
 	}
-	return base_epoll_wait(ep->epfd, events, max, timeout_of(deadlines));
+	return base_epoll_wait(ep->epfd, events, max, alarm_timeout(deadlines));
 }
 
 static int epoll_wait_backend(struct backend *be, const struct backend_deadlines *deadlines,
