@@ -229,6 +229,21 @@ class Bench:
 		}
 
 
+def together(passes):
+	"""One row from several passes: the medians of their figures, and a goal is hit by all or by some."""
+	row = dict(passes[-1], passes=passes)
+	row['values'] = {column: statistics.median(p['values'][column] for p in passes)
+		if all(p['values'].get(column) for p in passes) else None for column in row['values']}
+	row['runs'] = {c: [r for p in passes for r in p['runs'].get(c, [])] for c in row['runs']}
+	row['marked'] = sorted({c for p in passes for c in p['marked']})
+	row['goals'] = []
+	for told in zip(*(p['goals'] for p in passes)):
+		known = [(ratio, hit) for _, ratio, hit in told if hit is not None]
+		row['goals'].append((told[0][0], statistics.median(r for r, _ in known) if known else None,
+			sum(h for _, h in known) / len(known) if known else None))
+	return row
+
+
 class Nothing:
 	def __enter__(self):
 		return None
@@ -252,7 +267,7 @@ def number(value):
 def verdict(row):
 	words = []
 	for text, ratio, hit in row['goals']:
-		word = 'not there' if hit is None else 'hit' if hit else 'MISS'
+		word = pages.word(hit, row)
 		words.append('%s %s' % (text, word))
 	return '; '.join(words)
 
@@ -327,6 +342,9 @@ def arguments():
 		help='print and draw what there is from earlier runs')
 	parser.add_argument('--pages', action='store_true',
 		help='put the table into the manual and the README')
+	parser.add_argument('--passes', type=int, default=1,
+		help='go through all rows so often; a goal is hit if it is in each')
+	parser.add_argument('--add', action='store_true', help='passes to those of earlier runs')
 	parser.add_argument('--fresh', action='store_true', help='forget the results of earlier runs')
 	parser.add_argument('rows', nargs='*', metavar='ROW')
 	args = parser.parse_args()
@@ -361,12 +379,15 @@ def main():
 		rows = [row for row in rows if row.id in results['rows']]
 	if not args.instructions:
 		print(head())
-	for row in [] if args.instructions else rows:
-		if not args.again:
-			results['rows'][row.id] = bench.measure(row)
-			keep()
-		print(line(results['rows'][row.id]))
-		sys.stdout.flush()
+	for i in range(0 if args.instructions else 1 if args.again else args.passes):
+		bench.runs = {}
+		for row in rows:
+			if not args.again:
+				passes = results['rows'].get(row.id, {}).get('passes', []) if i or args.add else []
+				results['rows'][row.id] = together(passes + [bench.measure(row)])
+				keep()
+			print(line(results['rows'][row.id]))
+			sys.stdout.flush()
 	if bench.thrown:
 		print('thrown away: %d runs (%s)' % (bench.thrown, ', '.join(
 			'%d: %s' % (n, why) for why, n in sorted(bench.why.items(), key=lambda x: -x[1])[:4])))

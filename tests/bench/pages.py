@@ -13,11 +13,19 @@ README = ['P1', 'P2', 'P2e', 'P3', 'P4', 'P5b', 'P6', 'P7b', 'P8', 'P9', 'P10', 
 UNITS = {'requests/s': '/s', 'messages/s': '/s', 'events/s': '/s'}
 
 
+def word(hit, row):
+	"""hit: the share of the passes that reached the goal, None if it was not measured."""
+	if hit is None:
+		return 'not there'
+	n = len(row['passes'])
+	return 'hit' if hit == 1 else 'MISS' if hit == 0 else '%d of %d' % (round(hit * n), n)
+
+
 def verdict(row):
 	known = [hit for _, _, hit in row['goals'] if hit is not None]
 	if not row['goals']:
 		return ''
-	return 'not there' if not known else 'hit' if all(known) else 'miss'
+	return word(min(known, default=None), row).lower()
 
 
 def mdoc(rows, number):
@@ -33,7 +41,7 @@ def mdoc_rows(rows):
 	text = ['.Bl -tag -width P20a']
 	for row in rows:
 		goals = '; '.join('%s%s: %s' % (goal, '' if ratio is None else ', is %.3g' % ratio,
-			'not there' if hit is None else 'hit' if hit else 'miss')
+			word(hit, row).lower())
 			for goal, ratio, hit in row['goals'])
 		text.append('.It %s' % row['id'])
 		text.append('%s, %s.' % (row['title'], row['unit']))
