@@ -14,6 +14,7 @@ from check_support import example, header, house, mdoc
 
 SECTIONS_OF_3 = ["NAME", "SYNOPSIS", "DESCRIPTION", "RETURN VALUES", "ERRORS", "THREADS",
                  "EXAMPLES", "HISTORY", "SEE ALSO"]
+MAP = "talev.7"
 
 
 def lint(tree, pages):
@@ -46,6 +47,12 @@ def check_shape(tree, pages):
             ours = re.fullmatch(r"_?talev(_\w+|d|ctl|d\.conf)?", name)
             if ours and (name, section) not in known:
                 tree.finding(page.path, line, f".Xr {name} {section}: there is no such page")
+    for top in pages:
+        if top.path.name == MAP:
+            shown = {(name, section) for _, name, section in top.references}
+            for page in pages:
+                if page is not top and (page.name, page.section) not in shown:
+                    tree.finding(page.path, 1, f"{MAP}, the map of all pages, does not show it")
 
 
 def check_names(tree, pages, headers, shown):
@@ -296,6 +303,12 @@ def self_test(try_tree):
         ".Sh ERRORS", "man/talev_a.3:42: the example does not compile")
     bad("README", "return 0", "return 1", "README.md:3: the example exits with 1", path="README.md")
     second = PAGE.replace("TALEV_A 3", "TALEV_B 3")
+    start = ".Dd January 1, 2024\n.Dt TALEV 7\n.Os\n.Sh NAME\n.Nm talev\n.Nd start\n" \
+            ".Sh DESCRIPTION\nSee\n.Xr talev_a 3 .\n"
+    try_tree("a map", {**good, "man/talev.7": start}, prepare=build_library)
+    try_tree("a map without a page", {**good, "man/talev.7": start.replace("talev_a", "talloc")},
+             "man/talev_a.3:1: talev.7, the map of all pages, does not show it",
+             prepare=build_library)
     try_tree("two pages", {**good, "man/talev_b.3": second}, "talev_say is already on talev_a.3",
              prepare=build_library)
 
