@@ -43,6 +43,7 @@ void context_close_sources(struct talev_context *ev)
 	struct core_hook *hook;
 
 	wake_close(ev);
+	lookout_close(ev);
 	/* Close functions may arm what is still live, in a queue that was empty already. */
 	do {
 		close_queue(&ev->immediates);
@@ -106,6 +107,7 @@ struct talev_context *core_context_create(
 	TAILQ_INIT(&ev->resting);
 	TAILQ_INIT(&ev->hooks);
 	slots_init(ev);
+	ev->lookout = TALEV_NEVER;
 	ev->fork_generation = base_fork_generation();
 	ev->ops = ops;
 	ev->life = life_create(ev, &ev->src.life);

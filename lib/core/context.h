@@ -64,6 +64,7 @@ struct talev_context {
 	size_t due_count;
 	size_t timers_queued;      /* in all of timers */
 	talev_time_t timers_quiet; /* no timer is due before, and that is far; 0: not known */
+	talev_time_t lookout;      /* see lookout.c; TALEV_NEVER: there is none */
 	uint64_t turns;
 	/* Other threads look at these: see pulse.c. */
 	_Atomic uint64_t waits;
@@ -73,6 +74,7 @@ struct talev_context {
 	talev_time_t longest_wait; /* of this call of a loop; 0: no limit */
 	talev_time_t spin;         /* how long to look about before sleeping */
 	unsigned no_looks;         /* this many waits go without a look before them */
+	unsigned hot; /* turns in which the clock was looked at in vain, and a wait not needed */
 	bool time_known;
 	bool reinitialising;
 	bool nesting;
@@ -95,6 +97,7 @@ struct talev_context {
 	struct timerq timers[BASE_CLOCKS];
 	struct core_wake *wake;
 	struct fd_source *wake_source;
+	struct fd_source *lookout_source;
 	pthread_t owner_self; /* the thread that runs the loop, in development builds */
 	pid_t owner;
 	char owner_name[16];
@@ -172,6 +175,8 @@ static inline bool slots_any_always(const struct talev_context *ev)
 void slot_closed(struct talev_context *ev, int fd);
 
 /* deadline.c */
+/* What is further away than that is far: two ticks of the slowest kernel. */
+#define DEADLINE_FAR TALEV_MSEC(20)
 /* Moves what has come due by the turn's time to the due queue. */
 void deadlines_collect(struct talev_context *ev);
 /* Is no timer due for some time yet? A clock that is a little late is enough to say so, and cheaper
@@ -182,12 +187,25 @@ static inline void deadlines_new_time(struct talev_context *ev)
 {
 	ev->time_known = false;
 }
-/* The same, and deadlines_near() is right from here on until handlers have taken their time. */
+/* Timers are there, and no lookout that tells when the first comes near. */
+static inline bool deadlines_unwatched(const struct talev_context *ev)
+{
+	return ev->timers_queued > 0 && ev->timers_quiet < ev->lookout;
+}
+/* The same as new_time, and deadlines_near() is right from here on until handlers have taken their
+ * time. */
 void deadlines_look_at_clock(struct talev_context *ev);
 static inline void deadlines_look(struct talev_context *ev)
 {
 	deadlines_new_time(ev);
 	if (ev->timers_queued > 0)
+		deadlines_look_at_clock(ev);
+}
+/* The same right after a wait, which brings what the lookout has to tell. */
+static inline void deadlines_look_after_wait(struct talev_context *ev)
+{
+	deadlines_new_time(ev);
+	if (unlikely(deadlines_unwatched(ev)))
 		deadlines_look_at_clock(ev);
 }
 /* May a timer be due? */
@@ -241,6 +259,16 @@ static inline bool context_any_urgent(const struct talev_context *ev)
 /* wake.c */
 void wake_close(struct talev_context *ev);
 int wake_reopen(struct talev_context *ev);
+/* A descriptor of talev's own that is waited for. Untraced, off the tree of the user: nobody asked
+ * for it. NULL: errno. */
+struct fd_source *wake_watch(
+	struct talev_context *ev, const struct source_kind *kind, const char *where, int fd);
+void wake_unwatch(struct fd_source *fs);
+
+/* lookout.c */
+/* Sends it out for timers_quiet, if there can be one. */
+void lookout_send(struct talev_context *ev);
+void lookout_close(struct talev_context *ev);
 
 /* context.c */
 void context_close_sources(struct talev_context *ev);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/context.h"
 
-/* Two of the slowest kernel. */
-#define TICKS TALEV_MSEC(20)
 /* So many become due at a time: few, because memory is read ahead best while looking for the next
  * ones and running them take turns. */
 #define FEW 8
+/* So many turns pay for a timer that is far, before that one is paid that goes off before it is
+ * near: that costs as much as they did. */
+#define HOT 128
 
 static struct timer_source *timer_of(struct timerq_node *node)
 {
@@ -88,7 +89,7 @@ bool deadlines_far(struct talev_context *ev)
 		return false;
 	if (ev->time_known)
 		return bound > ev->turn_time[TALEV_CLOCK_MONOTONIC];
-	return bound > talev_time_add(base_clock_last_tick(), TICKS);
+	return bound > talev_time_add(base_clock_last_tick(), DEADLINE_FAR);
 }
 
 static inline void make_due(struct talev_context *ev, struct timer_source *ts)
@@ -106,8 +107,12 @@ void deadlines_look_at_clock(struct talev_context *ev)
 {
 	/* Most often what was far is far still. */
 	if (ev->timers_quiet != 0 &&
-		ev->timers_quiet > talev_time_add(base_clock_last_tick(), TICKS))
+		ev->timers_quiet > talev_time_add(base_clock_last_tick(), DEADLINE_FAR)) {
+		/* Did the last wait find something without waiting? */
+		if (ev->no_looks == 0 && ++ev->hot == HOT)
+			lookout_send(ev);
 		return;
+	}
 	ev->timers_quiet = deadlines_far(ev) ? timerq_bound(&ev->timers[TALEV_CLOCK_MONOTONIC]) : 0;
 }
 

@@ -25,6 +25,7 @@ int context_after_fork(struct talev_context *ev)
 		return -1;
 	slots_forget_kernel(ev);
 	ev->fork_generation = base_fork_generation();
+	lookout_close(ev);
 	if (wake_reopen(ev) != 0) {
 		/* The next call tries again. */
 		ev->fork_generation--;
@@ -95,6 +96,7 @@ int talev_context_get_fd(struct talev_context *ev)
 	fd = ev->backend->ops->get_fd(ev->backend);
 	if (fd != -1) {
 		ev->embedded = true;
+		lookout_close(ev);
 		context_changed(ev);
 	}
 	return fd;

@@ -144,8 +144,12 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 	bool fired;
 
 	for (;;) {
+		talev_time_t lookout = ev->lookout;
 		int n = ready_wait(ev, block, &event, 1);
 
+		/* It was what this wait was told, and what is ready has not been asked for. */
+		if (n == 0 && ev->lookout != lookout)
+			continue;
 		if (n < 0) {
 			unit = errno == EINTR ? dispatch_one(ev, false, false) : UNIT_NONE;
 			return unit == UNIT_NONE ? failed() : turn_of(unit);
@@ -311,7 +315,7 @@ __attribute__((always_inline)) static inline enum turn batch(struct loop_call *c
 	n = ready_wait(ev, block, events, ev->batch);
 	if (unlikely(n < 0))
 		return failed();
-	deadlines_look(ev);
+	deadlines_look_after_wait(ev);
 	return dispatch_batch(call, events, n);
 }
 

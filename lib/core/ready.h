@@ -38,7 +38,7 @@ static inline int ready_sift(struct talev_context *ev, struct backend_event *eve
 static inline int ready_wait_until(
 	struct talev_context *ev, bool block, struct backend_event *events, int max)
 {
-	if (unlikely(deadlines_any(ev) || ev->longest_wait != 0))
+	if (unlikely(deadlines_unwatched(ev) || ev->longest_wait != 0))
 		return ready_wait_limited(ev, block, events, max);
 	return ev->wait(ev->backend, &backend_no_deadlines, block, events, max);
 }

@@ -26,6 +26,8 @@ int talev_context_set_spin(struct talev_context *ev, talev_time_t longest)
 	ev->spin = base_cpus() > 1 ? longest : 0;
 	ev->spin_misses = 0;
 	ev->spin_rest = 0;
+	/* Who looks about does not come to the kernel in each turn. */
+	ev->lookout = TALEV_NEVER;
 	return 0;
 }
 

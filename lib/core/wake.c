@@ -65,25 +65,20 @@ void wake_post(struct core_wake *wake)
 	errno = error;
 }
 
-static int wake_open(struct talev_context *ev)
+struct fd_source *wake_watch(
+	struct talev_context *ev, const struct source_kind *kind, const char *where, int fd)
 {
-	struct core_wake *wake = wake_create();
-	struct fd_source *fs;
+	struct fd_source *fs = talloc_zero(NULL, struct fd_source);
 
-	if (wake == NULL)
-		return -1;
-	/* Untraced, off the tree of the user: nobody asked for it. */
-	fs = talloc_zero(NULL, struct fd_source);
 	if (fs == NULL) {
-		wake_unref(wake);
 		errno = ENOMEM;
-		return -1;
+		return NULL;
 	}
 	fs->src.ev = ev;
-	source_set_kind(&fs->src, &wake_kind);
-	fs->src.where = "wake\0talev";
+	source_set_kind(&fs->src, kind);
+	fs->src.where = where;
 	fs->src.enabled = true;
-	fs->fd = wake->fd;
+	fs->fd = fd;
 	fs->flags = TALEV_FD_READ;
 	fs->internal = true;
 	source_place(&fs->src, ev, PLACE_RESTING);
@@ -92,12 +87,34 @@ static int wake_open(struct talev_context *ev)
 
 		source_unplace(&fs->src);
 		talloc_free(fs);
+		errno = error;
+		return NULL;
+	}
+	return fs;
+}
+
+void wake_unwatch(struct fd_source *fs)
+{
+	core_fd_detach(fs);
+	source_drop_aside(&fs->src);
+	talloc_free(fs);
+}
+
+static int wake_open(struct talev_context *ev)
+{
+	struct core_wake *wake = wake_create();
+	int error;
+
+	if (wake == NULL)
+		return -1;
+	ev->wake_source = wake_watch(ev, &wake_kind, "wake\0talev", wake->fd);
+	if (ev->wake_source == NULL) {
+		error = errno;
 		wake_unref(wake);
 		errno = error;
 		return -1;
 	}
 	ev->wake = wake;
-	ev->wake_source = fs;
 	return 0;
 }
 
@@ -105,9 +122,8 @@ void wake_close(struct talev_context *ev)
 {
 	if (ev->wake == NULL)
 		return;
-	core_fd_detach(ev->wake_source);
-	source_drop_aside(&ev->wake_source->src);
-	TALLOC_FREE(ev->wake_source);
+	wake_unwatch(ev->wake_source);
+	ev->wake_source = NULL;
 	wake_unref(ev->wake);
 	ev->wake = NULL;
 }
