@@ -236,7 +236,7 @@ int async_open(struct talev_loop *loop)
 	struct async_box *box = &loop->async;
 	struct runner *runner;
 
-	box->ops = (struct core_post_ops){.drop = drop};
+	box->ops = (struct core_post_ops){.deliver = drop, .drop = drop};
 	box->calls = (struct mailbox_pile){.ops = &box->ops, .grown = grown};
 	box->batch = BATCH_FIRST;
 	runner = source_create(loop->ev, loop->root, sizeof(*runner), &runner_kind, NULL, at_rest);
@@ -252,10 +252,13 @@ int async_open(struct talev_loop *loop)
 	return 0;
 }
 
+/* What of the context closes may have the mailbox looked into. What is found there from now on is
+ * dropped with the rest, when that closes: the runner is no more by then. */
 void async_close(struct talev_loop *loop)
 {
 	struct core_post *post;
 
+	mailbox_set_pile(loop->mb, NULL);
 	while ((post = take(&loop->async)) != NULL)
 		forget(post);
 }

@@ -109,6 +109,15 @@ static bool wait_for(
 	return true;
 }
 
+/* The lock is held, but not while the program's function has the message. */
+static void tell_busy(struct manager *manager, const struct talev_loop *loop)
+{
+	pthread_mutex_unlock(&manager->lock);
+	base_log(TALEV_LOG_WARNING, "loop %s is held by a handler that has not returned",
+		loop->name);
+	pthread_mutex_lock(&manager->lock);
+}
+
 static void ask(struct manager *manager)
 {
 	for (unsigned i = 0; i < manager_count(manager); i++) {
@@ -123,11 +132,12 @@ static void ask(struct manager *manager)
 			loop->answered = true;
 	}
 	(void)wait_for(manager, all_answered, TALEV_SEC(1));
-	for (unsigned i = 0; i < manager_count(manager); i++)
-		if (!manager_loop(manager, i)->ended && !manager_loop(manager, i)->answered)
-			base_log(TALEV_LOG_WARNING,
-				"loop %s is held by a handler that has not returned",
-				manager_loop(manager, i)->name);
+	for (unsigned i = 0; i < manager_count(manager); i++) {
+		struct talev_loop *loop = manager_loop(manager, i);
+
+		if (!loop->ended && !loop->answered)
+			tell_busy(manager, loop);
+	}
 }
 
 static void *reporter(void *arg)

@@ -113,10 +113,12 @@ static void tell_waiters(const struct reader *mover)
 	pthread_mutex_unlock(&lock);
 }
 
+/* Whoever finds it still on its way relies on it: so what he has said before is seen from here on.
+ * A store would not do, which need not come before what this loop reads next. */
 static void nudge_arrived(struct talev_context *ev, struct core_post *post)
 {
 	(void)ev;
-	atomic_store(&reader_of_nudge(post)->nudged, false);
+	(void)atomic_exchange(&reader_of_nudge(post)->nudged, false);
 }
 
 static const struct core_post_ops nudge_ops = {.deliver = nudge_arrived, .drop = nudge_arrived};

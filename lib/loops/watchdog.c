@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <sys/param.h>
 #include "base/base.h"
 
 #define SHORTEST_PERIOD TALEV_MSEC(1)
@@ -91,9 +92,11 @@ void watchdog_changed(struct talev_watchdog *wd)
 	pthread_cond_signal(&wd->wake);
 }
 
-/* The lock. */
+/* The lock. What changes may bring the next look nearer, and never puts it off: a program may make
+ * hearts more often than that. */
 static void sleep_for_a_period(struct talev_watchdog *wd)
 {
+	talev_time_t end = TALEV_NEVER;
 	struct timespec until;
 	int rc = 0;
 
@@ -101,7 +104,8 @@ static void sleep_for_a_period(struct talev_watchdog *wd)
 		wd->changed = false;
 		go_on(wd);
 		wd->period = period_of(wd);
-		until = base_timespec(talev_time_add(wd->looked, wd->period));
+		end = MIN(end, talev_time_add(wd->looked, wd->period));
+		until = base_timespec(end);
 		while (!wd->stop && !wd->changed && rc != ETIMEDOUT)
 			rc = pthread_cond_timedwait(&wd->wake, &watch_lock, &until);
 	} while (wd->changed && rc != ETIMEDOUT && !wd->stop);

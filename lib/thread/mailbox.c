@@ -351,8 +351,10 @@ struct talev_context *mailbox_context(const struct mailbox *mb)
 
 void mailbox_set_pile(struct mailbox *mb, struct mailbox_pile *pile)
 {
-	pile->first = NULL;
-	pile->last = &pile->first;
+	if (pile != NULL) {
+		pile->first = NULL;
+		pile->last = &pile->first;
+	}
 	mb->pile = pile;
 }
 

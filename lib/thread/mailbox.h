@@ -45,7 +45,7 @@ struct talev_context *mailbox_context(const struct mailbox *mb);
 void mailbox_queued(struct mailbox *mb, int change);
 /* Posts with these ops are not delivered one by one: they come to the pile, those of each sender
  * in their order, and grown() is told; it may free nothing. What is there when the context closes
- * belongs to the owner of the pile. Once for each mailbox. Owner. */
+ * belongs to the owner of the pile. One for each mailbox; NULL: none any more. Owner. */
 struct mailbox_pile {
 	const struct core_post_ops *ops;
 	void (*grown)(struct mailbox_pile *pile);

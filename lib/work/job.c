@@ -117,9 +117,11 @@ int job_push(struct jobq *q, const char *class_name, struct talev_job *job)
 	}
 	/* There may be nobody to do it: then it is given back, unless somebody came meanwhile. */
 	if (starting > 0 && workers_start(q, starting) != 0) {
-		error = errno;
-		if (!job_withdraw(job))
-			error = 0;
+		int why = errno;
+
+		if (job_withdraw(job))
+			error = why;
+		workers_give_up(q, why);
 	}
 	return error;
 }

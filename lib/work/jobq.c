@@ -206,15 +206,14 @@ static void changed(struct jobq *q)
 	unsigned starting;
 
 	/* As the settings were, whoever sent may have seen no need to call anybody. */
-	if (jobq_count_hands(q))
+	if (jobq_count_hands(q) && inbox_any(q))
 		(void)inbox_admit(q);
 	starting = workers_call(q);
 
 	workers_rouse(q);
 	jobq_unlock(q);
-	/* If none can be started, the next job will see to it. */
-	if (starting > 0)
-		(void)workers_start(q, starting);
+	if (starting > 0 && workers_start(q, starting) != 0)
+		workers_give_up(q, errno);
 }
 
 void talev_jobq_set_concurrency(struct talev_jobq *jobq, unsigned concurrency)

@@ -222,6 +222,8 @@ void classes_orphan(struct classes *classes, struct job_list *orphans);
  * and there is none. */
 unsigned workers_call(struct jobq *q);
 int workers_start(struct jobq *q, unsigned count);
+/* After that: what waits, and nobody is there to do, ends with that error. Without the lock. */
+void workers_give_up(struct jobq *q, int error);
 /* With the lock held: they look again whether they may stay. */
 void workers_rouse(struct jobq *q);
 /* The job whose function this thread is in, or NULL. */

@@ -57,26 +57,30 @@ static size_t startable(const struct jobq *q)
 	return queued < room ? queued : room;
 }
 
+static void call_idle(struct jobq *q)
+{
+	size_t wanted = startable(q);
+	struct worker *worker;
+
+	while (q->coming < wanted && (worker = LIST_FIRST(&q->idle)) != NULL) {
+		LIST_REMOVE(worker, link);
+		q->idle_count--;
+		q->coming++;
+		worker->is_called = true;
+		pthread_cond_signal(&worker->called);
+	}
+}
+
 unsigned workers_call(struct jobq *q)
 {
 	size_t wanted = startable(q);
 	unsigned starting = 0;
-	struct worker *worker;
 
-	for (; q->coming < wanted; q->coming++) {
-		worker = LIST_FIRST(&q->idle);
-		if (worker != NULL) {
-			LIST_REMOVE(worker, link);
-			q->idle_count--;
-			worker->is_called = true;
-			pthread_cond_signal(&worker->called);
-		} else if (q->threads < q->concurrency) {
-			q->threads++;
-			jobq_ref(q);
-			starting++;
-		} else {
-			break;
-		}
+	call_idle(q);
+	for (; q->coming < wanted && q->threads < q->concurrency; q->coming++) {
+		q->threads++;
+		jobq_ref(q);
+		starting++;
 	}
 	return starting;
 }
@@ -283,7 +287,7 @@ static void run(struct jobq *q, struct worker *self, struct talev_job *job)
 
 static void start_more(struct jobq *q, unsigned *count)
 {
-	/* If none can be started, the next job will see to it. */
+	/* If none can be started, there is this one. */
 	(void)workers_start(q, *count);
 	*count = 0;
 }
@@ -360,6 +364,13 @@ static int start_one(struct jobq *q)
 	return error;
 }
 
+/* With the lock held: whoever has sent while a thread was coming may have called nobody. */
+static void look_once_more(struct jobq *q)
+{
+	if (jobq_count_hands(q) && inbox_any(q))
+		(void)inbox_admit(q);
+}
+
 /* The rest of them will not come either: they are called again with the next job. */
 static int not_started(struct jobq *q, unsigned count, int error)
 {
@@ -369,6 +380,8 @@ static int not_started(struct jobq *q, unsigned count, int error)
 	q->threads -= count;
 	q->coming -= count;
 	nobody = q->threads == 0;
+	look_once_more(q);
+	call_idle(q);
 	jobq_unlock(q);
 	for (; count > 0; count--)
 		jobq_unref(q);
@@ -385,4 +398,17 @@ int workers_start(struct jobq *q, unsigned count)
 			return not_started(q, count, error);
 	}
 	return 0;
+}
+
+void workers_give_up(struct jobq *q, int error)
+{
+	struct told told;
+
+	told_init(&told);
+	jobq_lock(q);
+	look_once_more(q);
+	if (q->threads == 0 && q->concurrency > 0)
+		jobq_drop_all(q, error, &told);
+	jobq_unlock(q);
+	told_tell(&told);
 }

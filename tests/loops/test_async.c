@@ -311,6 +311,25 @@ static void l06_a_loop_that_has_ended_refuses_and_the_data_stays(void **state)
 	assert_int_equal(atomic_load(&destroyed), 1);
 }
 
+/* A proxy that closes with its context looks into the mailbox once more, and finds calls there. */
+static void l06_calls_to_loops_that_never_run_are_freed_with_them(void **state)
+{
+	struct talev_loops *loops = make_loops(2);
+	struct talev_loop *loop = talev_loops_get(loops, 1);
+
+	(void)state;
+	atomic_store(&destroyed, 0);
+	assert_non_null(
+		talev_thread_proxy_create(talev_loop_context(loop), talev_loop_context(loop)));
+	for (unsigned i = 0; i < 3; i++) {
+		struct numbered *numbered = counted(NULL);
+
+		assert_ok(talev_async_run(loop, never, &numbered));
+	}
+	talloc_free(loops);
+	assert_int_equal(atomic_load(&destroyed), 3);
+}
+
 /* Each call was taken, and then run or freed; or it was refused. */
 static atomic_uint taken;
 
@@ -563,6 +582,7 @@ int main(void)
 		TEST(l05_a_call_to_itself_is_never_made_inline),
 		TEST(l06_what_the_function_leaves_is_freed_after_it),
 		TEST(l06_a_loop_that_has_ended_refuses_and_the_data_stays),
+		TEST(l06_calls_to_loops_that_never_run_are_freed_with_them),
 		TEST(l06_sending_to_a_loop_that_ends_loses_nothing),
 		TEST(t1_posts_of_four_threads_keep_their_order),
 		TEST(t1_a_timer_is_served_during_the_flood),

@@ -2,6 +2,7 @@
 /* What keeps a loop from ending is named: contract row L4. */
 #include <poll.h>
 #include <sched.h>
+#include <talev/pool.h>
 #include "loops/kit.h"
 #include "work/jobs.h"
 
@@ -237,6 +238,31 @@ static void l04_a_handler_that_does_not_return_is_told(void **state)
 	sem_destroy(&gate);
 }
 
+/* What is told goes to the program, which may ask the loops for something meanwhile. */
+static void grow_when_told(enum talev_log_level level, const char *message, void *data)
+{
+	(void)level;
+	if (strstr(message, "has not returned") == NULL)
+		return;
+	demand(talev_pool_grow(data, 1) == -1 && errno == ESHUTDOWN);
+	gate_open(&gate);
+}
+
+static void l04_who_is_told_may_use_the_loops(void **state)
+{
+	struct talev_loops *loops = make_loops(2);
+
+	(void)state;
+	sem_init(&gate, 0, 0);
+	talev_set_log_fn(grow_when_told, talev_loop_pool(talev_loops_main(loops)));
+	assert_ok(talev_loops_set_grace(loops, TALEV_MSEC(1)));
+	assert_ok(talev_async_run(talev_loops_get(loops, 1), block, NULL));
+	test_loops(loops);
+	talev_set_log_fn(NULL, NULL);
+	talloc_free(loops);
+	sem_destroy(&gate);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +272,7 @@ int main(void)
 		JOB_TEST(l04_a_job_that_does_not_end_is_named),
 		TEST(l04_each_holder_is_named),
 		TEST(l04_a_handler_that_does_not_return_is_told),
+		TEST(l04_who_is_told_may_use_the_loops),
 	};
 
 	talloc_disable_null_tracking();

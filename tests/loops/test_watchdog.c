@@ -341,6 +341,48 @@ static void a_thread_that_does_not_answer_is_described_by_the_kernel(void **stat
 	talloc_free(wd);
 }
 
+struct changing {
+	struct talev_watchdog *wd;
+	struct talev_loops *loops;
+};
+
+static void hang_and_stop(struct talev_loop *loop, void *data)
+{
+	(void)data;
+	hang_until_told();
+	stop_loops(loop, NULL);
+}
+
+static void change_limits(
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *data)
+{
+	struct changing *changing = data;
+	static unsigned n;
+
+	(void)ev;
+	(void)te;
+	(void)now;
+	assert_ok(talev_watchdog_add_loops(
+		changing->wd, changing->loops, LIMIT + TALEV_USEC(n++ % 2), TALEV_NEVER));
+	if (count_told() > 0)
+		talloc_free(te);
+}
+
+static void changes_do_not_put_off_the_next_look(void **state)
+{
+	struct changing changing = {.loops = make_loops(2), .wd = make_watchdog()};
+	struct talev_context *ev = talev_loop_context(talev_loops_main(changing.loops));
+
+	(void)state;
+	assert_ok(talev_watchdog_add_loops(changing.wd, changing.loops, LIMIT, TALEV_NEVER));
+	assert_ok(talev_async_run(talev_loops_get(changing.loops, 1), hang_and_stop, NULL));
+	assert_non_null(talev_add_ticker(ev, ev, TALEV_MSEC(1), change_limits, &changing));
+	test_loops(changing.loops);
+	assert_string_equal(told.heart, "test-1");
+	talloc_free(changing.wd);
+	talloc_free(changing.loops);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -350,6 +392,7 @@ int main(void)
 		TEST(w4_a_live_lock_is_no_pass),
 		TEST(w6_hearts_go_with_their_loops),
 		TEST(both_limits_are_told_of_and_that_it_goes_on),
+		TEST(changes_do_not_put_off_the_next_look),
 		TEST(a_thread_that_does_not_answer_is_described_by_the_kernel),
 	};
 
