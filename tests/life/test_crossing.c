@@ -155,6 +155,57 @@ static void close_function_finalizes_the_context_of_who_finalizes_itself(void **
 	}
 }
 
+static void free_context_on_close(struct talev_context *ev, struct talev_fd *fde, int fd, void *arg)
+{
+	(void)fde;
+	(void)arg;
+	close(fd);
+	assert_ok(talloc_free(ev));
+}
+
+/* With more of each kind to be closed after it. */
+static void close_function_frees_the_context_that_is_being_finalized(void **state)
+{
+	struct scene scene = {.ev = test_context(*state)};
+	struct thing *rest[KINDS];
+	struct thing *thing;
+
+	thing = kind_add(kind_of_test(), scene.ev, *state, finalize_context, &scene);
+	add_door(&scene, *state, free_context_on_close);
+	for (int kind = 0; kind < kinds_here(); kind++) {
+		rest[kind] = kind_add((enum kind)kind, scene.ev, *state, NULL, NULL);
+		assert_ok(talev_source_set_finalizer(
+			rest[kind]->source, 0, count_finalizer, rest[kind]));
+	}
+	kind_fire(thing);
+	assert_errno(test_run(scene.ev), ESHUTDOWN);
+	assert_notes("finalized");
+	for (int kind = 0; kind < kinds_here(); kind++)
+		assert_int_equal(rest[kind]->finalized, 1);
+}
+
+static void free_context_on_cleanup(struct talev_req *req, enum talev_req_state req_state)
+{
+	assert_int_equal(req_state, TALEV_REQ_RECEIVED);
+	assert_ok(talloc_free(talev_req_callback_data_void(req)));
+}
+
+static void cleanup_function_frees_the_context_that_is_re_initialised(void **state)
+{
+	struct talev_context *ev = test_context(*state);
+	struct thing *timer = kind_add(KIND_TIMER, ev, *state, NULL, NULL);
+	struct talev_req *req;
+	char *data;
+
+	assert_ok(talev_source_set_finalizer(timer->source, 0, count_finalizer, timer));
+	req = talev_req_create(ev, *state, &data, char);
+	assert_non_null(req);
+	talev_req_set_callback(req, NULL, ev);
+	talev_req_set_cleanup_fn(req, free_context_on_cleanup);
+	assert_errno(talev_re_initialise(ev), ESHUTDOWN);
+	assert_int_equal(timer->finalized, 1);
+}
+
 static void expect_own_context(struct talev_context *ev, void *arg)
 {
 	assert_ptr_equal(ev, arg);
@@ -183,6 +234,8 @@ int main(void)
 		EACH_KIND(finalized_in_its_handler_by_a_context_that_goes),
 		EACH_KIND(close_function_finalizes_who_finalizes_the_context),
 		EACH_KIND(close_function_finalizes_the_context_of_who_finalizes_itself),
+		EACH_KIND(close_function_frees_the_context_that_is_being_finalized),
+		TEST(cleanup_function_frees_the_context_that_is_re_initialised),
 		EACH_KIND(finalizers_are_told_the_context_of_their_object),
 	};
 
