@@ -20,6 +20,7 @@ struct loop_call {
 	struct talev_context *ev;
 	struct life *life;
 	bool outermost;
+	talev_time_t longest_around;          /* longest_wait of the call around this one */
 	bool (*finished)(void *private_data); /* of talev_loop_until() */
 	void *finished_private;
 };
@@ -65,7 +66,12 @@ static int enter(struct loop_call *call, struct talev_context *ev, const char *l
 	}
 	if (context_check_fork(ev) != 0)
 		return -1;
-	*call = (struct loop_call){.ev = ev, .life = ev->life, .outermost = ev->level == 0};
+	*call = (struct loop_call){
+		.ev = ev,
+		.life = ev->life,
+		.outermost = ev->level == 0,
+		.longest_around = ev->longest_wait,
+	};
 	if (call->outermost) {
 		ev->broken = false;
 		owner_take(ev);
@@ -83,6 +89,7 @@ static int leave(struct loop_call *call, enum turn last)
 
 	if (!gone) {
 		call->ev->level--;
+		call->ev->longest_wait = call->longest_around;
 		if (call->outermost)
 			context_pulse(call->ev, CORE_OUTSIDE);
 		if (call->outermost && call->ev->break_pending) {
