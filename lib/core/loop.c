@@ -126,6 +126,14 @@ static enum turn turn_of(enum unit unit)
 	return unit == UNIT_GONE ? TURN_GONE : TURN_WORKED;
 }
 
+/* In a child that a handler has made by fork(2), the kernel's objects under a wait are the
+ * parent's. True: it has its own now. */
+static bool was_forked(struct talev_context *ev)
+{
+	return errno == EINVAL && ev->fork_generation != base_fork_generation() &&
+	       context_check_fork(ev) == 0;
+}
+
 static enum turn failed(void)
 {
 	/* A Unix signal: what it brought comes with the next unit. */
@@ -317,7 +325,7 @@ __attribute__((always_inline)) static inline enum turn batch(struct loop_call *c
 	}
 	n = ready_wait(ev, block, events, ev->batch);
 	if (unlikely(n < 0))
-		return failed();
+		return was_forked(ev) ? TURN_WORKED : failed();
 	deadlines_look(ev);
 	return dispatch_batch(call, events, n);
 }
