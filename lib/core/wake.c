@@ -101,23 +101,35 @@ static int wake_open(struct talev_context *ev)
 	return 0;
 }
 
+static void let_go(struct core_wake *wake, struct fd_source *fs)
+{
+	core_fd_detach(fs);
+	source_drop_aside(&fs->src);
+	talloc_free(fs);
+	wake_unref(wake);
+}
+
 void wake_close(struct talev_context *ev)
 {
 	if (ev->wake == NULL)
 		return;
-	core_fd_detach(ev->wake_source);
-	source_drop_aside(&ev->wake_source->src);
-	TALLOC_FREE(ev->wake_source);
-	wake_unref(ev->wake);
+	let_go(ev->wake, ev->wake_source);
 	ev->wake = NULL;
+	ev->wake_source = NULL;
 }
 
+/* The old one stays until there is a new one: that there is one says that somebody needs it. */
 int wake_reopen(struct talev_context *ev)
 {
-	if (ev->wake == NULL)
+	struct core_wake *wake = ev->wake;
+	struct fd_source *fs = ev->wake_source;
+
+	if (wake == NULL)
 		return 0;
-	wake_close(ev);
-	return wake_open(ev);
+	if (wake_open(ev) != 0)
+		return -1;
+	let_go(wake, fs);
+	return 0;
 }
 
 struct core_wake *core_wake_get(struct talev_context *ev)
