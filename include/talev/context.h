@@ -60,8 +60,9 @@ void talev_context_set_slow_handler(struct talev_context *ev, talev_time_t thres
 
 /* Before the loop sleeps, look about for up to longest ns for messages of other threads, signals
  * and descriptors: they are noticed sooner, and their senders need not wake it, at the price of a
- * CPU that works meanwhile. Rests by itself while it is in vain, and where there is one CPU. 0, the
- * default, is off. -1: EINVAL negative. */
+ * CPU that works meanwhile. Rests by itself while it is in vain, where there is one CPU, and while
+ * timers of other clocks than the monotonic one are armed. 0, the default, is off. -1: EINVAL
+ * negative. */
 int talev_context_set_spin(struct talev_context *ev, talev_time_t longest);
 
 /* Where messages about this context go, instead of to the log hook of the process, which NULL puts

@@ -14,8 +14,8 @@ struct talev_context;
  * freed inside one of its own handlers and is gone, and for an immediate that never had one. */
 typedef void (*talev_finalizer_t)(struct talev_context *ev, void *arg);
 
-/* Run it before talev_finalize() returns if no handler of the objects is on the stack. So it is
- * without this flag only if ev itself is among them: no turn of its loop will come. */
+/* Run it before talev_finalize() returns if no handler of the objects is on the stack. Without this
+ * flag nothing runs in there; if ev itself is among them, the next call of its loop runs it. */
 #define TALEV_FINALIZE_NOW 0x1u
 /* Call fn after the memory went, not before: all destructors below ptr have run by then. arg
  * must not lie in it. For dlclose(3). */

@@ -30,33 +30,48 @@ struct talev_context *core_usable(struct talev_context *ev)
 	return ev;
 }
 
-static void close_queue(struct source_queue *queue)
+static void close_queue(const struct life *life, struct source_queue *queue)
 {
 	struct source *src;
 
-	while ((src = TAILQ_FIRST(queue)) != NULL)
+	while (life->ev != NULL && (src = TAILQ_FIRST(queue)) != NULL)
 		source_close(src, NULL);
 }
 
-void context_close_sources(struct talev_context *ev)
+static void close_hooks(struct talev_context *ev, const struct life *life)
 {
 	struct core_hook *hook;
 
-	wake_close(ev);
-	lookout_close(ev);
-	/* Close functions may arm what is still live, in a queue that was empty already. */
-	do {
-		close_queue(&ev->immediates);
-		close_queue(&ev->due);
-		deadlines_close_all(ev);
-		slots_close_all(ev);
-		close_queue(&ev->resting);
-	} while (!TAILQ_EMPTY(&ev->immediates) || !TAILQ_EMPTY(&ev->due) || deadlines_any(ev));
-	while ((hook = TAILQ_FIRST(&ev->hooks)) != NULL) {
+	while (life->ev != NULL && (hook = TAILQ_FIRST(&ev->hooks)) != NULL) {
 		core_hook_remove(ev, hook);
 		if (hook->close != NULL)
 			hook->close(ev, hook);
 	}
+}
+
+static bool any_left(const struct talev_context *ev)
+{
+	return !TAILQ_EMPTY(&ev->immediates) || !TAILQ_EMPTY(&ev->due) || deadlines_any(ev);
+}
+
+/* Close functions may free the context, which then has closed the rest itself: life tells. */
+void context_close_sources(struct talev_context *ev)
+{
+	struct life *life = ev->life;
+
+	life_ref(life);
+	wake_close(ev);
+	lookout_close(ev);
+	/* Close functions may arm what is still live, in a queue that was empty already. */
+	do {
+		close_queue(life, &ev->immediates);
+		close_queue(life, &ev->due);
+		deadlines_close_all(ev, life);
+		slots_close_all(ev, life);
+		close_queue(life, &ev->resting);
+	} while (life->ev != NULL && any_left(ev));
+	close_hooks(ev, life);
+	life_unref(life);
 }
 
 /* It can take nothing new, and all it had is inert. */
@@ -65,6 +80,7 @@ static void context_disarm(struct source *src)
 	struct talev_context *ev = (struct talev_context *)src;
 
 	ev->closing = true;
+	src->ev = NULL;
 	context_close_sources(ev);
 }
 
@@ -75,6 +91,8 @@ static int context_destructor(struct talev_context *ev)
 	if (ev->src.life.rec != NULL && ev->src.life.state == TALEV_LIVE)
 		source_close_tree(&ev->src);
 	source_close(&ev->src, NULL);
+	/* What it was closing when it was freed by that. */
+	context_close_sources(ev);
 	/* Finalizers may free each other's objects, and so make more of them ready. Inside a
 	 * handler of its own they are left to that: see life_settle(). */
 	while (!life_busy(life) && life_run(life) > 0) {

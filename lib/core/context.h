@@ -160,7 +160,8 @@ static inline int slots_flush(struct talev_context *ev)
 {
 	return TAILQ_EMPTY(&ev->slots.changed) ? 0 : slots_flush_changes(ev);
 }
-void slots_close_all(struct talev_context *ev);
+/* Until the context is gone, life being its own. */
+void slots_close_all(struct talev_context *ev, const struct life *life);
 /* The kernel knows nothing any more: everything has changed. */
 void slots_forget_kernel(struct talev_context *ev);
 void slots_each(struct talev_context *ev, void (*fn)(struct source *src, void *private_data),
@@ -222,7 +223,8 @@ static inline void deadlines_need_time(struct talev_context *ev)
 		deadlines_read_clocks(ev);
 }
 void deadlines_get(struct talev_context *ev, struct backend_deadlines *deadlines);
-void deadlines_close_all(struct talev_context *ev);
+/* Until the context is gone, life being its own. */
+void deadlines_close_all(struct talev_context *ev, const struct life *life);
 void deadlines_destroy(struct talev_context *ev);
 static inline bool deadlines_any(const struct talev_context *ev)
 {
@@ -271,6 +273,7 @@ void lookout_send(struct talev_context *ev);
 void lookout_close(struct talev_context *ev);
 
 /* context.c */
+/* May free the context. */
 void context_close_sources(struct talev_context *ev);
 
 /* owner.c */

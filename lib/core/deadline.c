@@ -152,12 +152,12 @@ void deadlines_get(struct talev_context *ev, struct backend_deadlines *deadlines
 	deadlines->longest = ev->longest_wait;
 }
 
-void deadlines_close_all(struct talev_context *ev)
+void deadlines_close_all(struct talev_context *ev, const struct life *life)
 {
 	struct timerq_node *node;
 
 	for (int clock = 0; clock < BASE_CLOCKS; clock++)
-		while ((node = timerq_any(&ev->timers[clock])) != NULL)
+		while (life->ev != NULL && (node = timerq_any(&ev->timers[clock])) != NULL)
 			source_close(&timer_of(node)->src, NULL);
 }
 

@@ -38,7 +38,7 @@ static inline bool unpin(struct core_pin *pin)
 	life_leave(&pin->frame);
 	/* Without its context nobody else would come to what is ready. */
 	if (pin->life->ev == NULL)
-		life_settle(pin->life);
+		life_settle_beside(pin->life, &pin->frame.object);
 	life_unref(pin->life);
 	return pin->frame.object != NULL;
 }
@@ -140,8 +140,8 @@ __attribute__((noinline)) static bool fire_observed(
 		fire_clocked(ev, &frame, src, flags, now);
 	else
 		kind_of(src)->fire(src, flags, now);
-	there = frame.object != NULL;
 	life_leave(&frame);
+	there = frame.object != NULL;
 	if (there && src->life.state == TALEV_LIVE && kind_of(src)->fired != NULL)
 		there = kind_of(src)->fired(src);
 	if (life->ev != NULL)
@@ -493,7 +493,7 @@ static enum unit run_due(struct talev_context *ev, struct source *src, unsigned 
 		 TAILQ_EMPTY(&ev->immediates) && (src = TAILQ_FIRST(&ev->due)) != NULL &&
 		 src->life.rec == NULL);
 	life_leave(&frame);
-	if (fired != NULL)
+	if (fired != NULL && frame.object != NULL)
 		fired(src);
 	return run_over(life);
 }

@@ -40,8 +40,10 @@ static void finalize(struct talev_context *ev, void *ptr, struct life_list *list
 	else
 		source_close_below(grave, grave);
 	/* A close function may have freed the context: then no turn of its loop will come to it. */
-	if (life_seal(grave) && (now || life->ev == NULL))
+	if (life_seal(grave) && now)
 		life_run_now(grave);
+	else if (life->ev == NULL)
+		life_settle(life);
 	if (life->ev != NULL)
 		context_changed(ev);
 	life_unref(life);
@@ -69,7 +71,7 @@ void core_after(struct talev_context *ev, struct source *src, struct life_rec *r
 	life_after(life, rec, guard);
 	/* A close function may have freed the context, and no turn of its loop will come. */
 	if (life->ev == NULL)
-		life_run(life);
+		life_settle(life);
 	life_unref(life);
 }
 

@@ -54,6 +54,12 @@ int talev_re_initialise(struct talev_context *ev)
 	life_ref(life);
 	ev->reinitialising = true;
 	context_close_sources(ev);
+	if (life->ev == NULL) {
+		/* By what it closed. */
+		life_unref(life);
+		errno = ESHUTDOWN;
+		return -1;
+	}
 	ev->reinitialising = false;
 	ev->fork_generation = base_fork_generation();
 	ev->embedded = false;

@@ -20,6 +20,7 @@ struct loop_call {
 	struct talev_context *ev;
 	struct life *life;
 	bool outermost;
+	talev_time_t longest_around;          /* longest_wait of the call around this one */
 	bool (*finished)(void *private_data); /* of talev_loop_until() */
 	void *finished_private;
 };
@@ -65,7 +66,12 @@ static int enter(struct loop_call *call, struct talev_context *ev, const char *l
 	}
 	if (context_check_fork(ev) != 0)
 		return -1;
-	*call = (struct loop_call){.ev = ev, .life = ev->life, .outermost = ev->level == 0};
+	*call = (struct loop_call){
+		.ev = ev,
+		.life = ev->life,
+		.outermost = ev->level == 0,
+		.longest_around = ev->longest_wait,
+	};
 	if (call->outermost) {
 		ev->broken = false;
 		owner_take(ev);
@@ -83,6 +89,7 @@ static int leave(struct loop_call *call, enum turn last)
 
 	if (!gone) {
 		call->ev->level--;
+		call->ev->longest_wait = call->longest_around;
 		if (call->outermost)
 			context_pulse(call->ev, CORE_OUTSIDE);
 		if (call->outermost && call->ev->break_pending) {
@@ -117,6 +124,14 @@ __attribute__((always_inline)) static inline bool stopped(const struct loop_call
 static enum turn turn_of(enum unit unit)
 {
 	return unit == UNIT_GONE ? TURN_GONE : TURN_WORKED;
+}
+
+/* In a child that a handler has made by fork(2), the kernel's objects under a wait are the
+ * parent's. True: it has its own now. */
+static bool was_forked(struct talev_context *ev)
+{
+	return errno == EINVAL && ev->fork_generation != base_fork_generation() &&
+	       context_check_fork(ev) == 0;
 }
 
 static enum turn failed(void)
@@ -314,7 +329,7 @@ __attribute__((always_inline)) static inline enum turn batch(struct loop_call *c
 	}
 	n = ready_wait(ev, block, events, ev->batch);
 	if (unlikely(n < 0))
-		return failed();
+		return was_forked(ev) ? TURN_WORKED : failed();
 	deadlines_look_after_wait(ev);
 	return dispatch_batch(call, events, n);
 }

@@ -273,6 +273,9 @@ void source_close(struct source *src, struct life_rec *grave)
 	 */
 	life_close(ev->life, &src->life, grave);
 	kind_of(src)->disarm(src);
+	/* What a context closes with itself may have freed it. */
+	if ((void *)src == ev)
+		return;
 	source_unplace(src);
 	src->ev = NULL;
 	context_changed(ev);

@@ -58,6 +58,10 @@ bool spin(struct talev_context *ev, const struct backend_deadlines *deadlines,
 
 	if (ev->backend->ops->now != NULL || deadlines->longest != 0)
 		return false;
+	/* Their moment is none of the monotonic clock. */
+	if (deadlines->at[TALEV_CLOCK_REALTIME] != TALEV_NEVER ||
+		deadlines->at[TALEV_CLOCK_BOOTTIME] != TALEV_NEVER)
+		return false;
 	if (ev->spin_rest > 0) {
 		ev->spin_rest--;
 		return false;

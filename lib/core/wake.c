@@ -103,37 +103,50 @@ void wake_unwatch(struct fd_source *fs)
 static int wake_open(struct talev_context *ev)
 {
 	struct core_wake *wake = wake_create();
-	int error;
+	struct fd_source *fs;
 
 	if (wake == NULL)
 		return -1;
-	ev->wake_source = wake_watch(ev, &wake_kind, "wake\0talev", wake->fd);
-	if (ev->wake_source == NULL) {
-		error = errno;
+	fs = wake_watch(ev, &wake_kind, "wake\0talev", wake->fd);
+	if (fs == NULL) {
+		int error = errno;
+
 		wake_unref(wake);
 		errno = error;
 		return -1;
 	}
 	ev->wake = wake;
+	ev->wake_source = fs;
 	return 0;
+}
+
+static void let_go(struct core_wake *wake, struct fd_source *fs)
+{
+	wake_unwatch(fs);
+	wake_unref(wake);
 }
 
 void wake_close(struct talev_context *ev)
 {
 	if (ev->wake == NULL)
 		return;
-	wake_unwatch(ev->wake_source);
-	ev->wake_source = NULL;
-	wake_unref(ev->wake);
+	let_go(ev->wake, ev->wake_source);
 	ev->wake = NULL;
+	ev->wake_source = NULL;
 }
 
+/* The old one stays until there is a new one: that there is one says that somebody needs it. */
 int wake_reopen(struct talev_context *ev)
 {
-	if (ev->wake == NULL)
+	struct core_wake *wake = ev->wake;
+	struct fd_source *fs = ev->wake_source;
+
+	if (wake == NULL)
 		return 0;
-	wake_close(ev);
-	return wake_open(ev);
+	if (wake_open(ev) != 0)
+		return -1;
+	let_go(wake, fs);
+	return 0;
 }
 
 struct core_wake *core_wake_get(struct talev_context *ev)

@@ -62,7 +62,7 @@ void life_leave_pinned(struct life_frame *frame)
 		record_queue(rec);
 		/* A handler of another context pinned it, and no turn of its own loop comes. */
 		if (life->ev == NULL && life != frame->life)
-			life_settle(life);
+			life_settle_beside(life, &frame->object);
 	}
 }
 
@@ -118,6 +118,9 @@ static struct life_rec *pin_frame(struct life_frame *frame, struct life_rec *rec
 {
 	struct life_rec *old = frame->pin;
 
+	/* What a close function has begun to end meanwhile may have taken it in. */
+	while (rec->into != NULL)
+		rec = rec->into;
 	if (old == NULL) {
 		hold(frame, rec);
 	} else if (old != rec && old->grave && !rec->grave) {
@@ -154,8 +157,11 @@ void life_close_record(struct life *life, struct life_object *object, struct lif
 	if (rec != NULL && rec->guard != NULL)
 		life_guard_cancel(rec->guard);
 	if (grave != NULL) {
-		if (rec != NULL)
+		if (rec != NULL) {
+			if (life != NULL)
+				record_attach(rec, life);
 			record_adopt(grave, rec);
+		}
 		pin(object, grave);
 		return;
 	}

@@ -158,6 +158,8 @@ size_t life_run(struct life *life);
 /* After a handler: life_run(). What a context leaves behind that went inside its own handlers runs
  * to the last, but not before all of them have returned: they may be using what it frees. */
 void life_settle(struct life *life);
+/* The same when no frame knows *object any more: NULL if its memory goes by that. */
+void life_settle_beside(struct life *life, struct life_object **object);
 
 /* A list of objects that stays true while finalizers and close functions of the user free some
  * of them: life_forget() puts NULL in their place. */

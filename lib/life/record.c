@@ -106,11 +106,7 @@ void record_queue(struct life_rec *rec)
 
 void record_adopt(struct life_rec *grave, struct life_rec *rec)
 {
-	if (rec->life != NULL) {
-		/* The grave holds a reference of its own. */
-		life_unref(rec->life);
-		rec->life = NULL;
-	}
+	rec->into = grave;
 	TAILQ_INSERT_TAIL(&grave->children, rec, link);
 }
 
@@ -161,8 +157,12 @@ static void run(struct life *life, struct life_rec *rec)
 	bool after = (rec->flags & TALEV_FINALIZE_AFTER_FREE) != 0;
 
 	while ((child = TAILQ_FIRST(&rec->children)) != NULL) {
+		struct life *own = child->life;
+
 		TAILQ_REMOVE(&rec->children, child, link);
-		run(life, child);
+		run(own != NULL ? own : life, child);
+		if (own != NULL)
+			life_unref(own);
 	}
 	if (!after)
 		call(life, rec);
@@ -230,9 +230,19 @@ void life_bury(struct life *life, struct life_rec *rec, void *tree)
 	talloc_steal(rec, tree);
 }
 
+void life_settle_beside(struct life *life, struct life_object **object)
+{
+	struct life_list list = {.objects = object, .count = 1};
+
+	life_list_watch(&list);
+	life_settle(life);
+	life_list_unwatch(&list);
+}
+
 bool life_seal(struct life_rec *grave)
 {
-	if (grave->pins > 0)
+	/* Another one has taken it in while it was filled. */
+	if (grave->into != NULL || grave->pins > 0)
 		return false;
 	record_queue(grave);
 	return true;

@@ -7,7 +7,8 @@
 
 struct life_rec {
 	TAILQ_ENTRY(life_rec) link; /* in the ready queue or in a grave */
-	struct life *life;          /* NULL while the object is live, or in a grave */
+	struct life *life;          /* of what has closed; NULL: of none, or live */
+	struct life_rec *into;      /* the grave that it is in */
 	struct life_object *object; /* NULL once its memory went, and for graves */
 	talev_finalizer_t fn;
 	void *arg;

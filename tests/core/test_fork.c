@@ -2,6 +2,7 @@
 /* TEST_ALL_BACKENDS: a context after fork(2): what a child does with it does not reach the parent.
  */
 #include <signal.h>
+#include <sys/wait.h>
 #include "support/kinds.h"
 
 /* Fires it and waits for its handler. */
@@ -186,6 +187,54 @@ static void child_forked_in_a_handler_frees_everything(void **state)
 	assert_works(thing);
 }
 
+struct forked {
+	struct thing *other;
+	pid_t pid;
+	int status; /* of the child, in the parent */
+};
+
+static void fork_and_go_on(struct thing *thing)
+{
+	struct forked *forked = thing->arg;
+
+	forked->pid = fork();
+	if (forked->pid > 0)
+		waitpid(forked->pid, &forked->status, 0);
+	kind_fire(forked->other);
+}
+
+static bool has_run(void *arg)
+{
+	return ((struct thing *)arg)->calls > 0;
+}
+
+static void break_other(struct thing *thing)
+{
+	talev_loop_break(thing->ev);
+}
+
+/* No call of a loop begins in the child: the one that is running goes on. */
+static void child_forked_in_a_handler_returns_to_the_loop(void **state)
+{
+	for (int until = 0; until < 2; until++) {
+		struct talev_context *ev = test_context(*state);
+		struct forked forked = {.status = -1};
+		struct thing *thing = kind_add(kind_of_test(), ev, *state, fork_and_go_on, &forked);
+		struct thing *other = kind_add(KIND_FD, ev, *state, break_other, NULL);
+		int result;
+
+		forked.other = other;
+		kind_fire(thing);
+		result = until ? talev_loop_until(ev, has_run, other) : test_run(ev);
+		if (forked.pid == 0)
+			_exit(result == 0 && other->calls == 1 ? 0 : 1);
+		assert_int_equal(forked.status, 0);
+		assert_ok(result);
+		assert_int_equal(other->calls, 1);
+		talloc_free(ev);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +247,7 @@ int main(void)
 		TEST(signal_of_the_child_is_no_signal_of_the_parent),
 		TEST(grandchild_goes_on_too),
 		EACH_KIND(child_forked_in_a_handler_frees_everything),
+		EACH_KIND(child_forked_in_a_handler_returns_to_the_loop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -376,6 +376,45 @@ static void allowed_nesting_runs_other_handlers(void **state)
 	assert_notes("outer timer back");
 }
 
+static uint64_t waits_of(struct talev_context *ev)
+{
+	struct talev_snapshot *snap = talev_snapshot(test_root(), ev);
+	struct talev_context_info info;
+
+	assert_ok(talev_snapshot_get_context(snap, &info, sizeof(info)));
+	talloc_free(snap);
+	return info.waits;
+}
+
+static void nest_for_a_moment(struct thing *thing)
+{
+	talev_loop_allow_nesting(thing->ev);
+	assert_errno(talev_loop_timed(thing->ev, 1), EAGAIN);
+	*(uint64_t *)thing->arg = waits_of(thing->ev);
+}
+
+static void end_of_wait(
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *arg)
+{
+	(void)te;
+	(void)now;
+	*(uint64_t *)arg = waits_of(ev) - *(uint64_t *)arg;
+	talev_loop_break(ev);
+}
+
+/* What a nested call may wait at most is nothing to the one around it. */
+static void wait_around_a_timed_loop_sleeps_as_before(void **state)
+{
+	struct talev_context *ev = test_context(*state);
+	uint64_t waits = 0;
+
+	kind_fire(kind_add(KIND_FD, ev, *state, nest_for_a_moment, &waits));
+	assert_non_null(talev_add_timer(
+		ev, *state, talev_time_add(talev_now(ev), TALEV_MSEC(50)), end_of_wait, &waits));
+	assert_ok(test_run(ev));
+	assert_in_range(waits, 1, 10);
+}
+
 static void run_other(struct thing *thing)
 {
 	struct thing *inner = thing->arg;
@@ -509,6 +548,7 @@ int main(void)
 		EACH_KIND(nesting_is_refused_and_the_loop_goes_on),
 		TEST(nesting_in_a_finalizer_is_refused_too),
 		EACH_KIND(allowed_nesting_runs_other_handlers),
+		TEST(wait_around_a_timed_loop_sleeps_as_before),
 		EACH_KIND(loop_of_another_context_is_no_nesting),
 		TEST(until_asks_before_each_turn),
 		TEST(until_says_when_nothing_is_left),

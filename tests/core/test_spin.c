@@ -174,6 +174,31 @@ static void it_is_off_unless_asked_for(void **state)
 	assert_int_equal(ev->spin, 0);
 }
 
+static void note_lateness(
+	struct talev_context *ev, struct talev_timer *te, talev_time_t now, void *arg)
+{
+	(void)now;
+	*(talev_time_t *)arg =
+		talev_clock_now(ev, talev_timer_get_clock(te)) - *(talev_time_t *)arg;
+}
+
+static void timers_of_every_clock_end_the_spinning(void **state)
+{
+	if (cannot_spin())
+		skip();
+	for (int clock = 0; clock <= TALEV_CLOCK_BOOTTIME; clock++) {
+		struct talev_context *ev = spinning_context(*state, LONG);
+		talev_time_t at = talev_time_add(
+			talev_clock_now(ev, (enum talev_clock)clock), TALEV_MSEC(20));
+
+		assert_non_null(talev_add_timer_on(
+			ev, NULL, (enum talev_clock)clock, at, note_lateness, &at));
+		assert_ok(test_run(ev));
+		assert_true(at < TALEV_SEC(10));
+		talloc_free(ev);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +207,7 @@ int main(void)
 		TEST(timers_do_not_wait_for_it),
 		TEST(in_vain_it_rests),
 		TEST(it_is_off_unless_asked_for),
+		TEST(timers_of_every_clock_end_the_spinning),
 	};
 
 	return cmocka_run_group_tests_name("spin", tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /* TEST_ALL_BACKENDS: watchers of a descriptor are told what is ready of what they asked for. */
 #include "event/told.h"
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/socket.h>
 
 #define ALL (TALEV_FD_READ | TALEV_FD_WRITE | TALEV_FD_ERROR | TALEV_FD_HUP)
@@ -338,6 +339,19 @@ static void wrong_arguments_are_refused(void **state)
 	assert_errno(talev_loop_nowait(ev), ENOENT);
 }
 
+static void wrong_number_costs_no_memory(void **state)
+{
+	struct talev_context *ev = test_context(*state);
+	long before;
+
+	if (!test_alloc_works() || test_is_sim())
+		skip();
+	before = test_alloc_bytes();
+	assert_null_errno(talev_add_fd(ev, *state, INT_MAX, TALEV_FD_READ, on_fd, NULL), EBADF);
+	assert_null_errno(talev_add_fd(ev, *state, INT_MAX, 0, on_fd, NULL), EBADF);
+	assert_in_range(test_alloc_bytes() - before, 0, 100000);
+}
+
 static void no_memory_is_an_error_and_leaves_nothing(void **state)
 {
 	struct talev_context *ev = test_context(*state);
@@ -382,6 +396,7 @@ int main(void)
 		TEST(readiness_is_told_to_a_disabled_watcher_afterwards),
 		TEST(watcher_that_is_not_live_says_so),
 		TEST(wrong_arguments_are_refused),
+		TEST(wrong_number_costs_no_memory),
 		TEST(no_memory_is_an_error_and_leaves_nothing),
 	};
 

@@ -509,6 +509,40 @@ static void fd_of_the_context_without_eventfd_is_refused(void **state)
 	assert_works(ev);
 }
 
+static void fork_without_an_eventfd(void *arg)
+{
+	struct thing *im = arg;
+	struct pollfd pfd = {.fd = *(int *)im->arg, .events = POLLIN};
+
+	fail_call(EVENTFD, EMFILE, 2);
+	assert_errno(talev_loop_nowait(im->ev), EMFILE);
+	assert_errno(talev_loop_nowait(im->ev), EMFILE);
+	assert_errno(talev_loop_nowait(im->ev), ENOENT);
+	assert_int_equal(poll(&pfd, 1, 0), 0);
+	kind_fire(im);
+	assert_int_equal(poll(&pfd, 1, 0), 1);
+	assert_ok(talev_loop_nowait(im->ev));
+	assert_int_equal(im->calls, 1);
+}
+
+/* Its loop in the child is woken as before. */
+static void guest_in_a_forked_child_may_try_again(void **state)
+{
+	struct talev_context *ev;
+	struct thing *im;
+	int fd;
+
+	create_call();
+	ev = test_context(*state);
+	im = kind_add(KIND_IMMEDIATE, ev, *state, NULL, &fd);
+	assert_ok(talev_cancel_immediate(im->source));
+	fd = talev_context_get_fd(ev);
+	if (fd == -1)
+		skip();
+	assert_int_equal(test_in_child(fork_without_an_eventfd, im), 0);
+	assert_works(ev);
+}
+
 static void timer_without_timerfd_is_told_and_runs_later(void **state)
 {
 	static const enum call calls[] = {TIMERFD_CREATE, TIMERFD_SET};
@@ -600,6 +634,7 @@ int main(void)
 		FAULT(signal_without_eventfd_is_refused),
 		FAULT(signal_without_sigaction_is_refused),
 		FAULT(fd_of_the_context_without_eventfd_is_refused),
+		FAULT(guest_in_a_forked_child_may_try_again),
 		FAULT(timer_without_timerfd_is_told_and_runs_later),
 		FAULT(child_without_pidfd_is_refused),
 		FAULT(child_that_somebody_else_reaped_has_no_status),
