@@ -34,9 +34,15 @@ static void after_fork(void)
 	pthread_mutex_unlock(&watch_lock);
 }
 
+static void after_fork_in_child(void)
+{
+	probe_after_fork();
+	after_fork();
+}
+
 static void watch_forks(void)
 {
-	pthread_atfork(before_fork, after_fork, after_fork);
+	pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
 bool watchdog_runs(const struct talev_watchdog *wd)

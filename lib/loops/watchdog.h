@@ -190,6 +190,8 @@ struct probe {
 };
 /* The signal is handled from now on. Once per process. */
 int probe_open(void);
+/* In a child of fork(2): who asked, and who was asked, are not here. */
+void probe_after_fork(void);
 /* -1: EINVAL. Before that. */
 int probe_choose(int signum);
 /* 0: none, or not opened. */

@@ -109,6 +109,13 @@ int probe_open(void)
 	return 0;
 }
 
+void probe_after_fork(void)
+{
+	pthread_mutex_init(&asking, NULL);
+	sem_init(&answered, 0, 0);
+	atomic_store(&wanted, NOBODY);
+}
+
 int probe_signal(void)
 {
 	return atomic_load(&opened);
