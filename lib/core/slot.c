@@ -171,7 +171,7 @@ static int sync_slot(struct talev_context *ev, int fd, unsigned hints)
 	if (slot->rearm)
 		hints |= BACKEND_VERIFY;
 	slot->rearm = false;
-	if (want != 0 && hints == 0 && slot_is_always(ev, fd))
+	if (want != 0 && (hints & BACKEND_VERIFY) == 0 && slot_is_always(ev, fd))
 		return 0;
 	set_always(ev, fd, false);
 	if (want == slot->kernel && (hints & BACKEND_VERIFY) == 0)
@@ -364,7 +364,7 @@ int slots_flush_changes(struct talev_context *ev)
 	while ((page = TAILQ_FIRST(&ev->slots.changed)) != NULL) {
 		int fd = page->first + __builtin_ctzll(page->changed);
 
-		if (sync_slot(ev, fd, 0) == 0)
+		if (sync_slot(ev, fd, BACKEND_WAITING) == 0)
 			continue;
 		if (errno == EBADF || errno == ESTALE) {
 			close_watchers(ev, fd, NULL);
