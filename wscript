@@ -298,8 +298,8 @@ def build_pc(bld, name, version=VERSION, install_path='${TALEV_LIBDIR}/pkgconfig
 # In folders of its own, so that it stands before the system's only for who asks for it, by
 # LD_LIBRARY_PATH or PKG_CONFIG_PATH. It finds libtalev in the folder above.
 def build_tevent(bld):
-	# A public user of libtalev, except for the queue of deadlines, which it compiles for itself: a
-	# second allocation for each timer would cost more than the timer.
+	# A public user of libtalev, except for the queue of deadlines, which it compiles for itself, and
+	# for watchers in its own structs: a second allocation for each event would cost too much.
 	sources = bld.path.ant_glob('lib/tevent/*.c') + [bld.path.find_resource('lib/base/timerq.c')]
 	script = bld.path.find_resource('buildtools/abi/tevent/libtevent.map')
 	bld(**common(bld, features='c cshlib', source=sources, name='tevent-shared',

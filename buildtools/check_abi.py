@@ -192,7 +192,9 @@ def check(tree):
         if library:
             symbols = exported(library)
             prefix, _, version = lists[-1].node.rpartition("_")
-            others = [tree.library(other) for other in libraries if other != name]
+            others = [other for other in libraries if other != name]
+            others += ["tevent"] if tree.glob("lib/tevent/*.c") else []
+            others = [tree.library(other) for other in others]
             check_private(tree, private_of(tree, name), f"{prefix}_PRIVATE_{version}", symbols,
                           set().union(*map(imported, others)) if others and all(others) else None)
             check_exported(tree, lists[-1], promised, headers, symbols)

@@ -34,8 +34,9 @@ ARROWS = {
 }
 # These are users of the library like any other: public headers, and what is their own.
 PUBLIC_ONLY = {"tevent", "plugind", "examples", "bench"}
-# Where a second allocation for each timer would cost more than the timer: compiled into libtevent.
-PUBLIC_AND = {"tevent": {"base/timerq.h"}}
+# Where a second allocation for each event would cost more than the event: the queue is compiled into
+# libtevent, of the other it uses the functions of libtalev.
+PUBLIC_AND = {"tevent": {"base/timerq.h", "event/fd_inside.h"}}
 
 # lib/<room>/<room>.h is the door. These rooms have more, or have it elsewhere.
 DOORS = {

@@ -113,40 +113,42 @@ static uint32_t from_kernel(uint32_t mask)
 	return events;
 }
 
-static int add(struct epoll_backend *ep, int fd, struct epoll_event *event)
+static int refused(struct epoll_backend *ep, int op, int fd, struct epoll_event *event)
 {
-	if (base_epoll_ctl(ep->epfd, EPOLL_CTL_ADD, fd, event) == 0)
-		return 0;
 	/* A registration that was left behind, and its descriptor has come back: take it over. */
-	if (errno == EEXIST)
+	if (op == EPOLL_CTL_ADD && errno == EEXIST)
 		return base_epoll_ctl(ep->epfd, EPOLL_CTL_MOD, fd, event);
+	/* EPERM as well: a file that cannot be watched is not the one that was. */
+	if (op != EPOLL_CTL_ADD && (errno == ENOENT || errno == EPERM))
+		errno = ESTALE;
 	return -1;
+}
+
+static inline int ctl(struct epoll_backend *ep, int op, int fd, struct epoll_event *event)
+{
+	if (likely(base_epoll_ctl(ep->epfd, op, fd, event) == 0))
+		return 0;
+	return refused(ep, op, fd, event);
 }
 
 static int epoll_modify(struct backend *be, int fd, uint32_t generation, uint32_t old_events,
 	uint32_t new_events, unsigned hints)
 {
 	struct epoll_backend *ep = self(be);
-	struct epoll_event event = {
-		.events = to_kernel(new_events, hints),
-		.data.u64 = (uint64_t)generation << 32 | (uint32_t)fd,
-	};
-	int op = new_events != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
+	struct epoll_event event = {.data.u64 = (uint64_t)generation << 32 | (uint32_t)fd};
 
-	if (forked(ep)) {
+	if (unlikely(forked(ep))) {
 		errno = EINVAL;
 		return new_events != 0 ? -1 : 0;
 	}
+	if (new_events == 0)
+		return old_events != 0 ? ctl(ep, EPOLL_CTL_DEL, fd, &event) : 0;
+	event.events = to_kernel(new_events, hints);
 	if (old_events == 0)
-		return new_events != 0 ? add(ep, fd, &event) : 0;
+		return ctl(ep, EPOLL_CTL_ADD, fd, &event);
 	if (old_events == new_events && !(hints & BACKEND_VERIFY))
 		return 0;
-	if (base_epoll_ctl(ep->epfd, op, fd, &event) == 0)
-		return 0;
-	/* EPERM as well: a file that cannot be watched is not the one that was. */
-	if (errno == ENOENT || errno == EPERM)
-		errno = ESTALE;
-	return -1;
+	return ctl(ep, EPOLL_CTL_MOD, fd, &event);
 }
 
 static int set_alarm(struct epoll_backend *ep, enum talev_clock clock, talev_time_t deadline)
@@ -158,7 +160,7 @@ static int set_alarm(struct epoll_backend *ep, enum talev_clock clock, talev_tim
 	ep->alarmed = true;
 	if (created <= 0)
 		return created;
-	if (add(ep, ep->alarms.of[clock].fd, &event) == 0)
+	if (ctl(ep, EPOLL_CTL_ADD, ep->alarms.of[clock].fd, &event) == 0)
 		return 0;
 	saved_errno = errno;
 	alarm_close(&ep->alarms, clock);

@@ -162,7 +162,8 @@ static int poll_modify(struct backend *be, int fd, uint32_t generation, uint32_t
 {
 	struct poll_backend *pb = self(be);
 	struct pollfd *entry = find(pb, fd);
-	bool look = (hints & BACKEND_VERIFY) || old_events == 0 || new_events == 0;
+	bool look = (hints & BACKEND_VERIFY) != 0 ||
+		    ((hints & BACKEND_WAITING) == 0 && (old_events == 0 || new_events == 0));
 
 	if (forked(pb)) {
 		errno = EINVAL;

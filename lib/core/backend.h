@@ -56,6 +56,8 @@ struct backend {
 /* For modify(): a descriptor of talev's own that may be edge-triggered, because whoever owns it
  * looks at it once per report and needs no second one. */
 #define BACKEND_INTERNAL 0x2u
+/* For modify(): a wait follows, which may as well find that the descriptor is not open. */
+#define BACKEND_WAITING 0x4u
 
 struct backend_ops {
 	const char *name;

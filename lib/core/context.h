@@ -310,6 +310,8 @@ static inline void context_changed(struct talev_context *ev)
 }
 
 /* source.c */
+/* Does what the destructor of source_create() would. */
+void source_end(struct source *src);
 void source_place(struct source *src, struct talev_context *ev, enum source_place place);
 void source_unplace(struct source *src);
 /* Every object at and below ptr, to be closed. -1: ENOMEM. */

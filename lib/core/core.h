@@ -103,6 +103,9 @@ bool core_timer_armed(const struct timer_source *ts);
 int core_fd_attach(struct fd_source *fs);
 /* The kernel forgets the descriptor before this returns if no other watcher is left. */
 void core_fd_detach(struct fd_source *fs);
+/* What goes with source_begin(): before the memory of fs goes, attached or not. The kind is told of
+ * nothing, and would do nothing when it disarms but to detach. */
+void core_fd_end(struct fd_source *fs);
 /* fs->flags or src.enabled changed: told to the kernel before the next wait. */
 void core_fd_changed(struct fd_source *fs);
 

@@ -55,7 +55,7 @@ static struct fd_source *watcher_of(struct source *src)
 	return (struct fd_source *)src;
 }
 
-static void count_watcher(struct talev_context *ev, struct fd_source *fs)
+static inline void count_watcher(struct talev_context *ev, struct fd_source *fs)
 {
 	bool waits = fd_source_attached(fs) && fs->src.enabled &&
 		     (fs->flags & BACKEND_EVENTS) != 0 && !fs->internal;
@@ -139,16 +139,8 @@ static void set_always(struct talev_context *ev, int fd, bool always)
 	ev->slots.always_count += always ? 1 : -1u;
 }
 
-static int modify(
-	struct talev_context *ev, struct slot *slot, int fd, uint32_t want, unsigned hints)
+static int not_modified(struct talev_context *ev, struct slot *slot, int fd, uint32_t want)
 {
-	if (unlikely((slot->generation & SLOT_INTERNAL) != 0))
-		hints |= BACKEND_INTERNAL;
-	if (likely(ev->ops->modify(ev->backend, fd, slot->generation, slot->kernel, want, hints) ==
-		    0)) {
-		slot->kernel = (uint8_t)want;
-		return 0;
-	}
 	if (errno == EPERM) {
 		slot->kernel = 0;
 		set_always(ev, fd, want != 0);
@@ -163,6 +155,20 @@ static int modify(
 	return -1;
 }
 
+/* A system call makes the processor forget where to return to: so from its caller on it is few
+ * steps back. */
+__attribute__((always_inline)) static inline int modify(
+	struct talev_context *ev, struct slot *slot, int fd, uint32_t want, unsigned hints)
+{
+	if (unlikely((slot->generation & SLOT_INTERNAL) != 0))
+		hints |= BACKEND_INTERNAL;
+	if (unlikely(ev->ops->modify(
+			     ev->backend, fd, slot->generation, slot->kernel, want, hints) != 0))
+		return not_modified(ev, slot, fd, want);
+	slot->kernel = (uint8_t)want;
+	return 0;
+}
+
 /* Makes the kernel's interest that of the watchers. -1: EBADF and ESTALE say that what the kernel
  * knew is gone; the slot is as if it had never been registered. Anything else: nothing happened. */
 static int sync_slot(struct talev_context *ev, int fd, unsigned hints)
@@ -174,7 +180,7 @@ static int sync_slot(struct talev_context *ev, int fd, unsigned hints)
 	if (slot->rearm)
 		hints |= BACKEND_VERIFY;
 	slot->rearm = false;
-	if (want != 0 && hints == 0 && slot_is_always(ev, fd))
+	if (want != 0 && (hints & BACKEND_VERIFY) == 0 && slot_is_always(ev, fd))
 		return 0;
 	set_always(ev, fd, false);
 	if (want == slot->kernel && (hints & BACKEND_VERIFY) == 0)
@@ -183,7 +189,8 @@ static int sync_slot(struct talev_context *ev, int fd, unsigned hints)
 }
 
 /* The same when nobody watches it any more: nothing of what it was stays. */
-static int forget_slot(struct talev_context *ev, struct slot *slot, int fd)
+__attribute__((always_inline)) static inline int forget_slot(
+	struct talev_context *ev, struct slot *slot, int fd)
 {
 	struct slot_page *page = slot_page(ev, fd);
 
@@ -226,7 +233,7 @@ static void next_generation(struct slot *slot, bool internal)
 		slot->generation |= SLOT_INTERNAL;
 }
 
-static void detach(struct talev_context *ev, struct fd_source *fs)
+static void leave(struct talev_context *ev, struct fd_source *fs)
 {
 	LIST_REMOVE(&fs->src, watch_link);
 	fs->src.place = PLACE_NONE;
@@ -273,14 +280,15 @@ int core_fd_attach(struct fd_source *fs)
 	slot = slot_make(ev, fs->fd);
 	if (slot == NULL)
 		return -1;
-	source_unplace(&fs->src);
+	if (fs->src.place != PLACE_NONE)
+		source_unplace(&fs->src);
 	fs->src.place = PLACE_SLOT;
 	add_watcher(slot, &fs->src);
 	count_watcher(ev, fs);
 	if (tell_new(ev, slot, fs) == 0)
 		return 0;
 	error = errno;
-	detach(ev, fs);
+	leave(ev, fs);
 	source_place(&fs->src, ev, PLACE_RESTING);
 	if (LIST_EMPTY(&slot->watchers))
 		change_done(ev, fs->fd);
@@ -290,7 +298,7 @@ int core_fd_attach(struct fd_source *fs)
 	return -1;
 }
 
-void core_fd_detach(struct fd_source *fs)
+__attribute__((always_inline)) static inline void detach(struct fd_source *fs)
 {
 	struct talev_context *ev = fs->src.ev;
 	int fd = fs->fd;
@@ -299,7 +307,7 @@ void core_fd_detach(struct fd_source *fs)
 	if (!fd_source_attached(fs))
 		return;
 	slot = slot_get(ev, fd);
-	detach(ev, fs);
+	leave(ev, fs);
 	if (fs->lost)
 		fs->fd = -1;
 	if (!LIST_EMPTY(&slot->watchers)) {
@@ -317,6 +325,30 @@ void core_fd_detach(struct fd_source *fs)
 		report_closed(fd, &fs->src);
 		fs->fd = -1;
 	}
+}
+
+void core_fd_detach(struct fd_source *fs)
+{
+	detach(fs);
+}
+
+void core_fd_end(struct fd_source *fs)
+{
+	struct source *src = &fs->src;
+	struct talev_context *ev = src->ev;
+
+	if (unlikely(!fd_source_attached(fs) || src->life.state != TALEV_LIVE ||
+		     src->life.rec != NULL || ev->trace != NULL)) {
+		source_end(src);
+		return;
+	}
+	(void)owner_check(ev, src);
+	src->life.state = TALEV_CLOSING;
+	detach(fs);
+	src->ev = NULL;
+	context_changed(ev);
+	life_forget(&src->life);
+	source_drop_aside(src);
 }
 
 void core_fd_changed(struct fd_source *fs)
@@ -367,7 +399,7 @@ int slots_flush_changes(struct talev_context *ev)
 	while ((page = TAILQ_FIRST(&ev->slots.changed)) != NULL) {
 		int fd = page->first + __builtin_ctzll(page->changed);
 
-		if (sync_slot(ev, fd, 0) == 0)
+		if (sync_slot(ev, fd, BACKEND_WAITING) == 0)
 			continue;
 		if (errno == EBADF || errno == ESTALE) {
 			close_watchers(ev, fd, NULL);

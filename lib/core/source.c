@@ -168,7 +168,7 @@ static inline void close_plain(struct source *src, struct talev_context *ev)
 		kind->closed(src, ev);
 }
 
-static int source_destructor(struct source *src)
+static inline void end(struct source *src)
 {
 	struct talev_context *ev = src->ev;
 
@@ -176,21 +176,52 @@ static int source_destructor(struct source *src)
 		ev->trace == NULL) {
 		(void)owner_check(ev, src);
 		close_plain(src, ev);
-		life_forget(&src->life);
-		if (kind_of(src)->destroy != NULL)
-			kind_of(src)->destroy(src);
-		source_drop_aside(src);
-		return 0;
-	}
-	if (src->life.rec != NULL && src->life.state == TALEV_LIVE) {
+	} else {
 		/* talloc asks parents before children; finalizers run the other way round. */
-		source_close_tree(src);
+		if (src->life.rec != NULL && src->life.state == TALEV_LIVE)
+			source_close_tree(src);
+		source_close(src, NULL);
 	}
-	source_close(src, NULL);
 	life_forget(&src->life);
 	if (kind_of(src)->destroy != NULL)
 		kind_of(src)->destroy(src);
 	source_drop_aside(src);
+}
+
+static int source_destructor(struct source *src)
+{
+	end(src);
+	return 0;
+}
+
+void source_end(struct source *src)
+{
+	end(src);
+}
+
+static inline bool takes_more(struct talev_context *ev)
+{
+	return (core_is_known(ev) || core_usable(ev) != NULL) && owner_check(ev, &ev->src);
+}
+
+static inline void begin(struct source *src, struct talev_context *ev,
+	const struct source_kind *kind, void *private_data, const char *where)
+{
+	src->ev = ev;
+	source_set_kind(src, kind);
+	src->where = where;
+	src->private_data = private_data;
+	src->enabled = true;
+}
+
+int source_begin(struct source *src, struct talev_context *ev, const struct source_kind *kind,
+	void *private_data, const char *where)
+{
+	begin(src, NULL, kind, private_data, where);
+	if (!takes_more(ev))
+		return -1;
+	src->ev = ev;
+	trace(ev, TALEV_TRACE_ATTACH, src);
 	return 0;
 }
 
@@ -199,8 +230,7 @@ void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 {
 	struct source *src;
 
-	if (ev != NULL &&
-		((!core_is_known(ev) && core_usable(ev) == NULL) || !owner_check(ev, &ev->src)))
+	if (ev != NULL && !takes_more(ev))
 		return NULL;
 	if (life_buried(mem_ctx)) {
 		errno = ESTALE;
@@ -212,11 +242,7 @@ void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 		return NULL;
 	}
 	memset(src, 0, size);
-	src->ev = ev;
-	source_set_kind(src, kind);
-	src->where = where;
-	src->private_data = private_data;
-	src->enabled = true;
+	begin(src, ev, kind, private_data, where);
 	talloc_set_destructor(src, source_destructor);
 	if (ev != NULL) {
 		src->place = PLACE_RESTING;

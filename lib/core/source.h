@@ -223,6 +223,11 @@ static inline bool fd_source_attached(const struct fd_source *fs)
 void *source_create(struct talev_context *ev, TALLOC_CTX *mem_ctx, size_t size,
 	const struct source_kind *kind, void *private_data, const char *where);
 
+/* The same for a struct fd_source that is a part of somebody else's chunk, and zero so far. It is
+ * in no queue yet. -1: errno as above. core_fd_end() before its memory goes, also then. */
+int source_begin(struct source *src, struct talev_context *ev, const struct source_kind *kind,
+	void *private_data, const char *where);
+
 /* -1 with ESTALE unless src is live and in a context; with EINVAL, in development builds, in
  * another thread than its loop's. */
 int source_refused(const struct source *src);

@@ -7,6 +7,7 @@
 #include "event/event.h"
 #include <errno.h>
 #include "base/sys.h"
+#include "event/fd_inside.h"
 #include <talev/fd.h>
 
 #define ALL_FLAGS (BACKEND_EVENTS | TALEV_FD_EDGE)
@@ -111,6 +112,26 @@ struct talev_fd *_talev_add_fd(struct talev_context *ev, TALLOC_CTX *mem_ctx, in
 	talloc_free(fde);
 	errno = saved_errno;
 	return NULL;
+}
+
+_Static_assert(sizeof(struct talev_fd) <= sizeof(struct fd_inside), "it fits");
+
+int fd_inside_add(struct fd_inside *inside, struct talev_context *ev, int fd, uint16_t flags,
+	talev_fd_handler_t handler, void *private_data, const char *where)
+{
+	struct fd_source *fs = &((struct talev_fd *)inside)->fs;
+
+	fs->handler = handler;
+	fs->fd = fd;
+	fs->flags = flags;
+	if (source_begin(&fs->src, ev, &fd_kind, private_data, where) != 0)
+		return -1;
+	return core_fd_attach(fs);
+}
+
+void fd_inside_remove(struct fd_inside *inside)
+{
+	core_fd_end(&((struct talev_fd *)inside)->fs);
 }
 
 uint16_t talev_fd_get_flags(const struct talev_fd *fde)

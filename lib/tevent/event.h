@@ -3,6 +3,7 @@
 #ifndef TEVENT_EVENT_H
 #define TEVENT_EVENT_H
 
+#include "event/fd_inside.h"
 #include "tevent/context.h"
 #include "tevent/door.h"
 
@@ -27,6 +28,7 @@ struct tevent_fd {
 	TAILQ_ENTRY(tevent_fd) link;
 	TAILQ_ENTRY(tevent_fd) dirty_link;
 	struct talev_fd *watcher; /* NULL: not told to talev yet, or not any more */
+	struct fd_inside inside;  /* where that is; with mt it is a chunk */
 	tevent_fd_handler_t handler;
 	tevent_fd_close_fn_t close_fn;
 	int fd;

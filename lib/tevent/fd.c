@@ -9,6 +9,8 @@
 #include <talev/fd.h>
 #include "tevent/trace.h"
 
+#define WATCHER "tevent_fd\0libtevent"
+
 /* Runs in talev's loop: only notes. */
 static void note(struct tevent_context *ev, struct tevent_fd *fde, uint16_t flags)
 {
@@ -46,25 +48,41 @@ static void disable(struct tevent_fd *fde)
 	fd_detach(fde);
 }
 
-static int watch(struct tevent_fd *fde)
+/* A chunk of its own, for the event's may go during the wait. */
+static int watch_mt(struct tevent_fd *fde)
 {
 	struct tevent_context *ev = fde->e.ev;
 
-	fde->watcher = _talev_add_fd(ev->loop, NULL, fde->fd, fd_interest(fde),
-		ev->mt ? found_mt : found, ev->mt ? (void *)ev : fde, "tevent_fd\0libtevent");
-	if (fde->watcher == NULL && errno == EBADF) {
-		disable(fde);
+	fde->watcher =
+		_talev_add_fd(ev->loop, NULL, fde->fd, fd_interest(fde), found_mt, ev, WATCHER);
+	if (fde->watcher == NULL)
+		return -1;
+	if (talev_source_set_tag(fde->watcher, (uintptr_t)fde) == 0)
 		return 0;
-	}
-	if (fde->watcher != NULL && ev->mt &&
-		talev_source_set_tag(fde->watcher, (uintptr_t)fde) != 0) {
-		TALLOC_FREE(fde->watcher);
-		errno = ENOMEM;
-	}
-	return fde->watcher != NULL ? 0 : -1;
+	TALLOC_FREE(fde->watcher);
+	errno = ENOMEM;
+	return -1;
 }
 
-static int tell(struct tevent_fd *fde)
+static inline int watch(struct tevent_fd *fde)
+{
+	struct tevent_context *ev = fde->e.ev;
+	int result;
+
+	if (ev->mt) {
+		result = watch_mt(fde);
+	} else {
+		fde->watcher = fd_inside_watcher(&fde->inside);
+		result = fd_inside_add(
+			&fde->inside, ev->loop, fde->fd, fd_interest(fde), found, fde, WATCHER);
+	}
+	if (result == 0 || errno != EBADF)
+		return result;
+	disable(fde);
+	return 0;
+}
+
+static inline int tell(struct tevent_fd *fde)
 {
 	/* A backend of the user's that does not build on one of ours. */
 	if (fde->e.ev->loop == NULL)
@@ -113,7 +131,7 @@ static void make_dirty(struct tevent_fd *fde)
 	door_wake(fde->e.ev->door);
 }
 
-static int changed(struct tevent_fd *fde)
+static inline int changed(struct tevent_fd *fde)
 {
 	if (!fde->e.ev->mt)
 		return tell(fde);
@@ -153,6 +171,7 @@ void fd_sweep(struct tevent_context *ev)
 void fd_detach(struct tevent_fd *fde)
 {
 	struct tevent_context *ev = fde->e.ev;
+	struct talev_fd *watcher = fde->watcher;
 
 	if (ev == NULL)
 		return;
@@ -166,13 +185,15 @@ void fd_detach(struct tevent_fd *fde)
 	fde->e.wrapper = NULL;
 	if (ev->mt)
 		door_wake(ev->door);
-	if (fde->watcher == NULL)
+	if (watcher == NULL)
 		return;
-	if (ev->waiting)
-		bury(ev, fde->watcher);
-	else
-		talloc_free(fde->watcher);
 	fde->watcher = NULL;
+	if (ev->waiting)
+		bury(ev, watcher);
+	else if (ev->mt)
+		talloc_free(watcher);
+	else
+		fd_inside_remove(&fde->inside);
 }
 
 void fd_detach_all(struct tevent_context *ev)

@@ -175,6 +175,25 @@ static void closing_first_is_reported_when_the_interest_changes(void **state)
 	close(closed.fds[1]);
 }
 
+static void closing_first_is_reported_when_the_interest_comes_back(void **state)
+{
+	struct closed closed;
+	struct talev_fd *fde = set_up(&closed, *state);
+
+	talev_fd_set_flags(fde, 0);
+	assert_not_busy(&closed);
+	close(closed.fds[0]);
+	talev_fd_set_flags(fde, TALEV_FD_READ);
+	assert_not_busy(&closed);
+	assert_reported();
+	assert_int_equal(talev_fd_get_fd(fde), -1);
+	assert_not_busy(&closed);
+	talloc_free(fde);
+	assert_reported();
+	assert_int_equal(closed.calls, 0);
+	close(closed.fds[1]);
+}
+
 static void auto_close_of_a_closed_descriptor_hurts_nobody(void **state)
 {
 	struct closed closed;
@@ -331,6 +350,7 @@ int main(void)
 		TEST(who_listens_to_the_context_is_told_alone),
 		TEST(who_stops_to_listen_is_told_no_more),
 		TEST(closing_first_is_reported_when_the_interest_changes),
+		TEST(closing_first_is_reported_when_the_interest_comes_back),
 		TEST(auto_close_of_a_closed_descriptor_hurts_nobody),
 		TEST(number_reused_by_another_watcher_works_for_that),
 		TEST(number_reused_by_another_file_is_free_for_a_new_watcher),
