@@ -28,6 +28,9 @@
 /* After so many reports the ring is looked at, although some are ready that need none. */
 #define UNSEEN_MAX 16u
 
+/* To keep the ring at hand costs as much as some dozens of waits save. */
+#define SETTLE 64u
+
 /* What a file says to poll(2) whose kind has nothing to say. */
 #define NO_OPINION (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM)
 
@@ -336,22 +339,14 @@ static int hand_over(struct uring_backend *ub)
 	return 0;
 }
 
-static talev_time_t timeout_of(const struct backend_deadlines *deadlines)
-{
-	return deadlines == &backend_no_deadlines ? TALEV_NEVER : alarm_timeout(deadlines);
-}
-
 /* Nothing may be ready that the ring does not tell, and the kernel knows what it has to tell. */
 static inline bool only_to_listen(const struct uring_backend *ub)
 {
-	return ub->maybe_count == 0 && TAILQ_EMPTY(&ub->arm) && !ub->alarm_unarmed &&
-	       ring_all_told(&ub->ring);
+	return ub->placed == 0 && !ub->alarm_unarmed && ring_all_told(&ub->ring);
 }
 
-/* With those that have to be asked. listened: the ring has told what there is. deadlines NULL: does
- * not wait. */
-__attribute__((noinline)) static int ask_and_wait(struct uring_backend *ub, bool listened,
-	const struct backend_deadlines *deadlines, struct backend_event *events, int max)
+int uring_ask(struct uring_backend *ub, bool listened, const struct backend_deadlines *deadlines,
+	struct backend_event *events, int max)
 {
 	talev_time_t timeout;
 	int n;
@@ -381,37 +376,46 @@ __attribute__((noinline)) static int ask_and_wait(struct uring_backend *ub, bool
 	return collect(ub, events, max);
 }
 
+/* In another process or thread, with epoll's help, or until a moment. */
+__attribute__((noinline)) static int wait_with_care(struct uring_backend *ub,
+	const struct backend_deadlines *deadlines, bool block, struct backend_event *events,
+	int max)
+{
+	talev_time_t timeout;
+
+	if (forked(ub)) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (ub->epoll != NULL)
+		return ub->epoll->ops->wait(ub->epoll, deadlines, block, events, max);
+	if (ub->ring.thread != ring_this_thread && uring_claim(ub) != 0)
+		return -1;
+	if (block && set_alarms(ub, deadlines) != 0)
+		return -1;
+	ub->alarmed = false;
+	ub->refused = 0;
+	if (!only_to_listen(ub))
+		return uring_ask(ub, false, block ? deadlines : NULL, events, max);
+	timeout = block ? alarm_timeout(deadlines) : 0;
+	if (timeout == 0 || timeout == TALEV_NEVER)
+		return uring_listen(ub, timeout != 0, events, max);
+	return uring_listen_until(ub, timeout, events, max);
+}
+
 static int uring_wait(struct backend *be, const struct backend_deadlines *deadlines, bool block,
 	struct backend_event *events, int max)
 {
 	struct uring_backend *ub = self(be);
-	talev_time_t timeout;
-	bool listen;
-	int n;
 
-	if (unlikely(forked(ub))) {
-		errno = EINVAL;
-		return -1;
-	}
-	if (unlikely(ub->epoll != NULL))
-		return ub->epoll->ops->wait(ub->epoll, deadlines, block, events, max);
-	if (unlikely(ub->ring.thread != ring_this_thread) && uring_claim(ub) != 0)
-		return -1;
-	if (block && unlikely(deadlines != &backend_no_deadlines || ub->alarms_used) &&
-		set_alarms(ub, deadlines) != 0)
-		return -1;
+	if (unlikely(forked(ub) || ub->epoll != NULL || ub->ring.thread != ring_this_thread ||
+		     deadlines != &backend_no_deadlines || ub->alarms_used))
+		return wait_with_care(ub, deadlines, block, events, max);
 	ub->alarmed = false;
 	ub->refused = 0;
-	listen = only_to_listen(ub);
-	if (likely(listen)) {
-		timeout = block ? timeout_of(deadlines) : 0;
-		n = uring_listen(ub, timeout, events, max);
-		if (likely(n != 0))
-			return n;
-		/* What has an end has come to it, or something has come. */
-		block = timeout == TALEV_NEVER;
-	}
-	return ask_and_wait(ub, listen, block ? deadlines : NULL, events, max);
+	if (likely(only_to_listen(ub)))
+		return uring_listen(ub, block, events, max);
+	return uring_ask(ub, false, block ? deadlines : NULL, events, max);
 }
 
 static int uring_rebuild(struct backend *be)
@@ -429,6 +433,15 @@ static int uring_rebuild(struct backend *be)
 	}
 	ub->fork_generation = base_fork_generation();
 	return 0;
+}
+
+static void uring_stay(struct backend *be, bool stays)
+{
+	struct uring_backend *ub = self(be);
+
+	ub->settling = stays ? SETTLE : 0;
+	if (!stays && ub->ring.open)
+		ring_put_away(&ub->ring);
 }
 
 static int uring_get_fd(struct backend *be)
@@ -462,6 +475,7 @@ const struct backend_ops backend_uring = {
 	.modify = uring_modify,
 	.wait = uring_wait,
 	.rebuild = uring_rebuild,
+	.stay = uring_stay,
 	.get_fd = uring_get_fd,
 	.set_alarm = uring_set_alarm,
 };

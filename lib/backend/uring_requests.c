@@ -7,21 +7,15 @@
 /* As many completions as the kernel is known to hand out at least for one system call. */
 #define AT_ONCE 16
 
-/* What the ring says truly. Of errors and hang-ups it says what may be, to whoever listens. */
-#define PLAIN (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM | POLLPRI | POLLRDBAND | POLLWRBAND)
-
-/* User data: a descriptor and the serial number of its request, or below one of these no number. */
-#define DATA_OTHER        0x80000000u
-#define DATA_IGNORE       (DATA_OTHER + 0)
-#define DATA_LEAVE        (DATA_OTHER + 1)
-#define DATA_ALARM(clock) (DATA_OTHER + 2 + (uint32_t)(clock))
+/* User data that is no descriptor. */
+#define DATA_IGNORE       (URING_OTHER + 0)
+#define DATA_LEAVE        (URING_OTHER + 1)
+#define DATA_ALARM(clock) (URING_OTHER + 2 + (uint32_t)(clock))
 
 static uint64_t data_of(const struct entry *e)
 {
 	return (uint64_t)e->serial << 32 | (uint32_t)e->fd;
 }
-
-static int start_again(struct uring_backend *ub);
 
 static void take_other(struct uring_backend *ub, uint32_t what, const struct io_uring_cqe *cqe)
 {
@@ -39,12 +33,12 @@ static void take_other(struct uring_backend *ub, uint32_t what, const struct io_
 	ub->alarmed = true;
 }
 
-static void take(struct uring_backend *ub, const struct io_uring_cqe *cqe)
+void uring_take(struct uring_backend *ub, const struct io_uring_cqe *cqe)
 {
 	uint32_t low = (uint32_t)cqe->user_data;
 	struct entry *e;
 
-	if (low >= DATA_OTHER) {
+	if (low >= URING_OTHER) {
 		take_other(ub, low, cqe);
 		return;
 	}
@@ -59,7 +53,7 @@ static void take(struct uring_backend *ub, const struct io_uring_cqe *cqe)
 	if (cqe->res < 0 && cqe->res != -EBADF && cqe->res != -ECANCELED)
 		ub->refused = -cqe->res;
 	e->told = false;
-	if (uring_is_edge(e) && (cqe->res & ~PLAIN) == 0 &&
+	if (uring_is_edge(e) && (cqe->res & ~URING_PLAIN) == 0 &&
 		(e->place != URING_MAYBE || e->news != 0))
 		e->news = (short)(e->news | (cqe->res & pollmask_from(e->events)));
 	else
@@ -76,57 +70,11 @@ static int take_all(struct uring_backend *ub)
 
 	io_uring_for_each_cqe(&ub->ring.io, head, cqe)
 	{
-		take(ub, cqe);
+		uring_take(ub, cqe);
 		n++;
 	}
 	io_uring_cq_advance(&ub->ring.io, n);
 	return (int)n;
-}
-
-/* What a completion says of an edge that is armed as it should be, and stays so: that it is there.
- * 0: it says more than that, or less. */
-static inline uint32_t plain_edge(const struct entry *e, const struct io_uring_cqe *cqe)
-{
-	if (unlikely(e->serial != (uint32_t)(cqe->user_data >> 32) || e->place != URING_NONE ||
-		     e->armed != e->events || !uring_is_edge(e) ||
-		     !(cqe->flags & IORING_CQE_F_MORE)))
-		return 0;
-	if (likely(cqe->res == POLLIN))
-		return e->events & TALEV_FD_READ;
-	if ((cqe->res & ~PLAIN) != 0)
-		return 0;
-	return pollmask_to((short)(cqe->res & pollmask_from(e->events)));
-}
-
-/* Takes completions until max are to be reported, and returns how many are. */
-static int take_edges(struct uring_backend *ub, struct backend_event *events, int max)
-{
-	struct io_uring_cq *cq = &ub->ring.io.cq;
-	const struct io_uring_cqe *cqes = cq->cqes;
-	unsigned mask = cq->ring_mask;
-	unsigned head = *cq->khead;
-	unsigned tail = io_uring_smp_load_acquire(cq->ktail);
-	int n = 0;
-
-	for (; head != tail && n < max; head++) {
-		const struct io_uring_cqe *cqe = &cqes[head & mask];
-		uint32_t low = (uint32_t)cqe->user_data;
-		struct entry *e = likely(low < DATA_OTHER) ? uring_find(ub, (int)low) : NULL;
-		uint32_t told = likely(e != NULL) ? plain_edge(e, cqe) : 0;
-
-		if (unlikely(told == 0)) {
-			take(ub, cqe);
-		} else if (unlikely(e->at < n && events[e->at].fd == e->fd)) {
-			events[e->at].events |= told;
-		} else {
-			e->told = true;
-			e->at = (uint16_t)n;
-			events[n++] = (struct backend_event){
-				.fd = (int)low, .generation = e->generation, .events = told};
-		}
-	}
-	io_uring_smp_store_release(cq->khead, head);
-	return n;
 }
 
 /* -1, or how many completions came with it. */
@@ -137,13 +85,13 @@ static int submit(struct uring_backend *ub)
 
 	if (likely(result == 0))
 		return n;
-	return errno == EBADR ? start_again(ub) : -1;
+	return errno == EBADR ? uring_start_again(ub) : -1;
 }
 
 /* A context may be made in one thread and used in another. */
 int uring_claim(struct uring_backend *ub)
 {
-	return ring_is_mine(&ub->ring) ? 0 : start_again(ub);
+	return ring_is_mine(&ub->ring) ? 0 : uring_start_again(ub);
 }
 
 /* Room for so many submissions, so that taking them changes nothing. */
@@ -252,6 +200,9 @@ int uring_replace_ring(struct uring_backend *ub)
 
 	if (ring_open(&ring) != 0)
 		return -1;
+	/* In a child that a handler has forked, or when news was lost, the loop goes on. */
+	if (ring_at_hand(&ub->ring) && ub->ring.thread == ring_this_thread)
+		ub->settling = 1;
 	ring_close(&ub->ring);
 	ub->ring = ring;
 	for (int clock = 0; clock < BASE_CLOCKS; clock++)
@@ -261,7 +212,7 @@ int uring_replace_ring(struct uring_backend *ub)
 	return 0;
 }
 
-static int start_again(struct uring_backend *ub)
+int uring_start_again(struct uring_backend *ub)
 {
 	if (uring_replace_ring(ub) != 0)
 		return -1;
@@ -295,16 +246,6 @@ int uring_sleep(struct uring_backend *ub, talev_time_t timeout, int max)
 	result = ring_wait(&ub->ring, timeout);
 	n = take_all(ub);
 	if (result != 0)
-		return errno == EBADR ? start_again(ub) : -1;
+		return errno == EBADR ? uring_start_again(ub) : -1;
 	return n >= AT_ONCE ? uring_exchange(ub, max) : 0;
-}
-
-int uring_listen(
-	struct uring_backend *ub, talev_time_t timeout, struct backend_event *events, int max)
-{
-	ub->unseen = 0;
-	if (likely(io_uring_cq_ready(&ub->ring.io) == 0) &&
-		unlikely(ring_listen(&ub->ring, timeout) != 0))
-		return errno == EBADR ? start_again(ub) : -1;
-	return take_edges(ub, events, max);
 }

@@ -8,6 +8,10 @@
  * shared with children of fork(2), and its requests go with the thread that made them. So a ring
  * is marked with the thread and the process that made it, and is given up by whoever else finds it.
  *
+ * What a thread has registered no other can take back, and it holds the ring, which holds the files
+ * that it polls: freed in another thread, a context would leave its ports in use and its pipes open
+ * until the first one ends. So a ring is registered only while a loop runs.
+ *
  * A number of submissions as the answer hides why the wait behind them ended.
  */
 #include "backend/uring_ring.h"
@@ -67,6 +71,12 @@ static int try_setup(struct ring *ring, unsigned flags)
 	return error;
 }
 
+static void enter_by_descriptor(struct ring *ring)
+{
+	ring->entry = ring->io.ring_fd;
+	ring->entry_flags = IORING_ENTER_GETEVENTS;
+}
+
 int ring_open(struct ring *ring)
 {
 	unsigned setup = atomic_load_explicit(&usable, memory_order_relaxed);
@@ -78,6 +88,7 @@ int ring_open(struct ring *ring)
 			ring->open = true;
 			ring->thread = this_thread();
 			ring->fork_generation = base_fork_generation();
+			enter_by_descriptor(ring);
 			return 0;
 		}
 		if (!refused_for_good(error)) {
@@ -128,7 +139,33 @@ void ring_close(struct ring *ring)
 	ring->open = false;
 	if (ring_is_mine(ring))
 		cancel_all(ring);
+	ring_put_away(ring);
 	io_uring_queue_exit(&ring->io);
+}
+
+/* Not by io_uring_register_ring_fd(): liburing would take back for one thread what another one has
+ * registered, which is a ring of its own if it has any. */
+void ring_keep_at_hand(struct ring *ring)
+{
+	struct io_uring_rsrc_update up = {.offset = -1U, .data = (unsigned)ring->io.ring_fd};
+
+	if (ring_at_hand(ring) || io_uring_register((unsigned)ring->io.ring_fd,
+					  IORING_REGISTER_RING_FDS, &up, 1) != 1)
+		return;
+	ring->entry = (int)up.offset;
+	ring->entry_flags |= IORING_ENTER_REGISTERED_RING;
+}
+
+void ring_put_away(struct ring *ring)
+{
+	struct io_uring_rsrc_update up = {.offset = (unsigned)ring->entry};
+
+	if (!ring_at_hand(ring))
+		return;
+	enter_by_descriptor(ring);
+	if (ring_is_mine(ring))
+		(void)io_uring_register(
+			(unsigned)ring->io.ring_fd, IORING_UNREGISTER_RING_FDS, &up, 1);
 }
 
 static int failed(int error)
@@ -176,15 +213,21 @@ int ring_wait(struct ring *ring, talev_time_t timeout)
 	return -1;
 }
 
-int ring_listen(struct ring *ring, talev_time_t timeout)
+int ring_heard(const struct ring *ring, int n)
 {
-	int n;
-
-	if (unlikely(timeout != 0 && timeout != TALEV_NEVER))
-		return ring_wait(ring, timeout);
-	n = io_uring_enter(
-		(unsigned)ring->io.ring_fd, 0, timeout != 0, IORING_ENTER_GETEVENTS, NULL);
-	if (likely(n >= 0) || (n != -EBADR && io_uring_cq_ready(&ring->io) != 0))
+	if (n == -ETIME || (n != -EBADR && io_uring_cq_ready(&ring->io) != 0))
 		return 0;
 	return failed(-n);
+}
+
+int ring_listen_until(struct ring *ring, talev_time_t timeout)
+{
+	struct timespec ts = base_timespec(timeout);
+	struct __kernel_timespec kernel_ts = {.tv_sec = ts.tv_sec, .tv_nsec = ts.tv_nsec};
+	struct io_uring_getevents_arg arg = {.ts = (uintptr_t)&kernel_ts};
+	int n;
+
+	n = io_uring_enter2((unsigned)ring->entry, 0, 1, ring->entry_flags | IORING_ENTER_EXT_ARG,
+		(sigset_t *)&arg, sizeof(arg));
+	return n >= 0 ? 0 : ring_heard(ring, n);
 }

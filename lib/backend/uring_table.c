@@ -34,6 +34,7 @@ struct entry *uring_find_or_make(struct uring_backend *ub, int fd)
 
 void uring_place(struct uring_backend *ub, struct entry *e, enum uring_place where)
 {
+	ub->placed += (where != URING_NONE) - (e->place != URING_NONE);
 	if (e->place == URING_MAYBE) {
 		TAILQ_REMOVE(&ub->maybe, e, link);
 		ub->maybe_count--;

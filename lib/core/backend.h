@@ -100,6 +100,11 @@ struct backend_ops {
 	 * ENFILE; nothing changed. */
 	int (*rebuild)(struct backend *be);
 
+	/* Optional. True: from here on this thread waits, again and again, and nobody else touches
+	 * the backend; what only this thread can undo may be done. False: it is to be undone, for
+	 * whoever comes next. Never fails; create() and rebuild() need not remember it. */
+	void (*stay)(struct backend *be, bool stays);
+
 	/* A descriptor that polls readable when wait() would not block. Optional (NULL:
 	 * EOPNOTSUPP). */
 	int (*get_fd)(struct backend *be);

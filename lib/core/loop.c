@@ -419,13 +419,27 @@ static inline enum turn turns(struct loop_call *call)
 	return turn;
 }
 
+/* While the loop runs, its context is this thread's. */
+static void tell_backend(const struct loop_call *call, bool stays)
+{
+	struct talev_context *ev = call->life->ev;
+
+	if (call->outermost && ev != NULL && ev->backend != NULL && ev->backend->ops->stay != NULL)
+		ev->backend->ops->stay(ev->backend, stays);
+}
+
 static enum turn run_turns(struct loop_call *call)
 {
 	enum turn turn;
+	int error;
 
+	tell_backend(call, true);
 	begin_measuring(call);
 	turn = turns(call);
+	error = errno;
 	end_measuring(call);
+	tell_backend(call, false);
+	errno = error;
 	return turn;
 }
 
