@@ -300,9 +300,9 @@ __attribute__((noinline)) static int set_alarms(
 		if (created > 0) {
 			ub->alarm_armed[clock] = false;
 			ub->alarm_unarmed = true;
+			ub->alarms_used = true;
 		}
 	}
-	ub->alarms_used = true;
 	return 0;
 }
 
@@ -471,6 +471,7 @@ static int uring_set_alarm(struct backend *be, const struct backend_deadlines *d
 
 const struct backend_ops backend_uring = {
 	.name = "uring",
+	.look_first = true,
 	.create = uring_create,
 	.modify = uring_modify,
 	.wait = uring_wait,

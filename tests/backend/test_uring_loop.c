@@ -27,6 +27,19 @@ int __wrap_io_uring_register(unsigned fd, unsigned opcode, const void *arg, unsi
 	return __real_io_uring_register(fd, opcode, arg, nr_args);
 }
 
+static int timed_waits;
+
+int __real_io_uring_enter2(unsigned fd, unsigned submit, unsigned complete, unsigned flags,
+	sigset_t *sig, size_t size);
+int __wrap_io_uring_enter2(unsigned fd, unsigned submit, unsigned complete, unsigned flags,
+	sigset_t *sig, size_t size);
+int __wrap_io_uring_enter2(
+	unsigned fd, unsigned submit, unsigned complete, unsigned flags, sigset_t *sig, size_t size)
+{
+	timed_waits++;
+	return __real_io_uring_enter2(fd, submit, complete, flags, sig, size);
+}
+
 /* A loop that passes a byte to itself so many times, and then ends, or calls at_end. */
 struct relay {
 	struct talev_context *ev;
@@ -140,8 +153,10 @@ static void on_time(struct talev_context *ev, struct talev_timer *te, talev_time
 
 static talev_time_t deadline, came;
 
+/* A busy loop has found something whenever it looked, and never waited with a timeout. */
 static void wait_a_little(struct relay *relay)
 {
+	assert_int_equal(timed_waits, 0);
 	deadline = talev_now(relay->ev) + TALEV_MSEC(2);
 	assert_non_null(talev_add_timer(relay->ev, relay->ev, deadline, on_time, &came));
 }
@@ -156,6 +171,7 @@ static void waits_that_have_an_end_use_it_too(void **state)
 		relay.ev, relay.ev, talev_now(relay.ev) + TALEV_SEC(3600), unexpected, NULL));
 	relay.at_end = wait_a_little;
 	came = 0;
+	timed_waits = 0;
 	test_run(relay.ev);
 	assert_true(relay.was_at_hand);
 	assert_true(came >= deadline);
