@@ -16,6 +16,10 @@ static bool may_finalize(struct talev_context *ev, void *ptr, unsigned flags)
 	}
 	if (!owner_check(ev, src))
 		return false;
+	if (ev->life == NULL) {
+		errno = ESHUTDOWN;
+		return false;
+	}
 	if (life_buried(ptr)) {
 		errno = ESTALE;
 		return false;
