@@ -17,7 +17,8 @@ extern "C" {
 
 /* Of n requests, which move below the group and get their callback from it; their results are
  * fetched from the group's callback on, before the group is freed. NULL, and nothing was moved:
- * EINVAL, ENOMEM, ESHUTDOWN, ESTALE mem_ctx is being finalized. */
+ * EINVAL, also if one is twice among them or above mem_ctx; ENOMEM, ESHUTDOWN, ESTALE mem_ctx is
+ * being finalized. */
 
 /* Done when all are done. When one fails, the others are cancelled, and the group fails like it. */
 struct talev_req *_talev_group_all_send(TALLOC_CTX *mem_ctx, struct talev_context *ev,

@@ -102,6 +102,8 @@ static int context_destructor(struct talev_context *ev)
 	life->ev = NULL;
 	life->context = NULL;
 	life_unref(life);
+	/* What hangs below goes after this, and may still call. */
+	ev->life = NULL;
 	TALLOC_FREE(ev->backend);
 	TALLOC_FREE(ev->latency);
 	slots_destroy(ev);
@@ -295,8 +297,8 @@ void core_describe(struct talev_context *ev, struct talev_context_info *info)
 		.turns = ev->turns,
 		.waits = ev->waits,
 		.handlers = ev->handlers,
-		.finalizers_ready = ev->life->ready_count,
-		.finalizers_pinned = ev->life->pinned,
+		.finalizers_ready = ev->life != NULL ? ev->life->ready_count : 0,
+		.finalizers_pinned = ev->life != NULL ? ev->life->pinned : 0,
 		.immediates = ev->immediate_count,
 		.timers_due = ev->due_count,
 		.timers = ev->timers_queued + ev->due_count,

@@ -34,7 +34,7 @@ static inline bool have_events(const struct talev_context *ev)
 
 bool talev_have_events(const struct talev_context *ev)
 {
-	return have_events(ev);
+	return ev->life != NULL && have_events(ev);
 }
 
 /* A context that was finalized has nothing left to do but that. */
@@ -42,6 +42,8 @@ static void finish_closing(struct talev_context *ev)
 {
 	struct life *life = ev->life;
 
+	if (life == NULL)
+		return;
 	life_ref(life);
 	while (life_run(life) > 0) {
 	}

@@ -473,6 +473,7 @@ void slots_destroy(struct talev_context *ev)
 	for (unsigned page = 0; page < ev->slots.page_count; page++)
 		free(ev->slots.pages[page]);
 	free(ev->slots.pages);
+	ev->slots.page_count = 0;
 }
 
 /* The first descriptor from fd on that is always ready. There is one. */

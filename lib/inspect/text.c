@@ -25,7 +25,7 @@ static char *moment(TALLOC_CTX *mem_ctx, talev_time_t when, talev_time_t now)
 	/* The difference of far moments does not fit; nobody reads it either. */
 	if (when > now && now < 0 && when > TALEV_NEVER + now)
 		return talloc_strdup(mem_ctx, "in ages");
-	if (when < now && when < -TALEV_NEVER + now)
+	if (when < now && now >= 0 && when < now - TALEV_NEVER)
 		return talloc_strdup(mem_ctx, "ages ago");
 	distance = inspect_duration(mem_ctx, when > now ? when - now : now - when);
 	if (distance == NULL)

@@ -4,16 +4,33 @@
 
 #include <errno.h>
 
-static bool may_join(struct talev_req **members, size_t n)
+static bool is_below_marked(const void *ptr)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (members[i] == NULL || !req_live(members[i]) ||
-			req_state(members[i]) == TALEV_REQ_RECEIVED) {
-			errno = EINVAL;
-			return false;
-		}
+	while (ptr != NULL && !(is_req(ptr) && req_has(ptr, REQ_MARKED)))
+		ptr = talloc_parent(ptr);
+	return ptr != NULL;
+}
+
+/* Each is there once, and not above what is to hold the group. */
+static bool may_join(const void *holder, struct talev_req **members, size_t n)
+{
+	size_t i;
+	bool may;
+
+	for (i = 0; i < n; i++) {
+		struct talev_req *req = members[i];
+
+		if (req == NULL || !req_live(req) || req_state(req) == TALEV_REQ_RECEIVED ||
+			req_has(req, REQ_MARKED))
+			break;
+		req_set(req, REQ_MARKED);
 	}
-	return true;
+	may = i == n && !is_below_marked(holder);
+	while (i-- > 0)
+		req_clear(members[i], REQ_MARKED);
+	if (!may)
+		errno = EINVAL;
+	return may;
 }
 
 /* All memory first, so that nothing has moved if there is not enough. */
@@ -23,7 +40,7 @@ static struct talev_req *send_list(TALLOC_CTX *mem_ctx, struct talev_context *ev
 	struct group_member **made;
 	struct group *group;
 
-	if (!may_join(members, n))
+	if (!may_join(mem_ctx != NULL ? mem_ctx : ev, members, n))
 		return NULL;
 	group = group_create(mem_ctx, ev, mode, where);
 	if (group == NULL)

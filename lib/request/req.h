@@ -17,6 +17,7 @@ enum req_flag {
 	REQ_NOTIFY = 0x100,   /* posted for its callback */
 	REQ_WAKES = 0x200,    /* its state begins with a struct req_wake */
 	REQ_OUTSIDE = 0x400,  /* it was not the code behind it that ended it */
+	REQ_MARKED = 0x800,   /* for a moment: it has been seen in a list */
 };
 #define REQ_POSTED (REQ_EXPIRED | REQ_DISMISSED | REQ_NOTIFY)
 

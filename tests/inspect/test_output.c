@@ -103,6 +103,18 @@ static void text_tells_times_in_human_units(void **state)
 	}
 }
 
+static void clock_may_be_before_its_zero(void **state)
+{
+	struct talev_context *ev = talev_sim_init(*state, 1);
+	struct talev_timer *te =
+		talev_add_timer_on(ev, NULL, TALEV_CLOCK_REALTIME, INT64_MIN, on_timer, NULL);
+
+	assert_ok(talev_sim_step_realtime(ev, -INT64_MAX));
+	assert_has(text_of(ev), " ago (realtime)");
+	assert_ok(talev_update_timer(te, TALEV_NEVER - 1));
+	assert_has(text_of(ev), "in ages (realtime)");
+}
+
 static void text_is_a_table(void **state)
 {
 	struct talev_context *ev = talev_sim_init(*state, 1);
@@ -343,6 +355,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(text_begins_with_the_context),
 		TEST(text_tells_times_in_human_units),
+		TEST(clock_may_be_before_its_zero),
 		TEST(text_is_a_table),
 		TEST(text_shows_times_that_were_measured),
 		TEST(json_has_every_field_of_every_kind),

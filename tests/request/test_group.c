@@ -163,6 +163,28 @@ static void received_member_is_refused_and_nothing_moves(void **state)
 	assert_ptr_equal(talloc_parent(fix->req[0]), *state);
 }
 
+/* The group would wait for ever for the first place of one that has two. */
+static void member_that_is_there_twice_is_refused(void **state)
+{
+	struct fixture *fix = fixture(*state);
+	struct talev_req *twice[] = {fix->req[0], fix->req[1], fix->req[0]};
+
+	assert_null_errno(talev_group_all_send(*state, fix->ev, twice, 3), EINVAL);
+	assert_ptr_equal(talloc_parent(fix->req[0]), *state);
+	assert_non_null(talev_group_all_send(*state, fix->ev, twice, 2));
+}
+
+/* It would be below itself. */
+static void member_above_the_group_is_refused(void **state)
+{
+	struct fixture *fix = fixture(*state);
+	TALLOC_CTX *below = talloc_new(fix->req[1]);
+
+	assert_null_errno(talev_group_all_send(below, fix->ev, fix->req, 5), EINVAL);
+	assert_ptr_equal(talloc_parent(fix->req[1]), *state);
+	assert_non_null(talev_group_all_send(below, fix->ev, fix->req, 1));
+}
+
 static void cancelled_group_cancels_its_members(void **state)
 {
 	struct fixture *fix = fixture(*state);
@@ -461,6 +483,8 @@ int main(void)
 		TEST(first_fails_when_all_have),
 		TEST(members_that_have_ended_before_count),
 		TEST(received_member_is_refused_and_nothing_moves),
+		TEST(member_that_is_there_twice_is_refused),
+		TEST(member_above_the_group_is_refused),
 		TEST(cancelled_group_cancels_its_members),
 		TEST(group_waits_for_members_that_refuse),
 		TEST(freed_member_counts_as_cancelled),
