@@ -88,6 +88,11 @@ static int context_destructor(struct talev_context *ev)
 {
 	struct life *life = ev->life;
 
+	if (ev->kept) {
+		base_misuse("context %s (%s) is freed by somebody whom it does not belong to",
+			source_where(&ev->src), source_location(&ev->src));
+		return -1;
+	}
 	if (ev->src.life.rec != NULL && ev->src.life.state == TALEV_LIVE)
 		source_close_tree(&ev->src);
 	source_close(&ev->src, NULL);
@@ -238,6 +243,11 @@ void talev_context_set_trace(struct talev_context *ev, talev_trace_fn_t fn, void
 bool core_reinitialising(const struct talev_context *ev)
 {
 	return ev->reinitialising;
+}
+
+void core_keep(struct talev_context *ev, bool keep)
+{
+	ev->kept = keep;
 }
 
 void core_hold(struct talev_context *ev)

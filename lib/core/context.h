@@ -83,6 +83,7 @@ struct talev_context {
 	bool timing;
 	bool embedded;
 	bool always_next;
+	bool kept;
 	struct source_queue immediates;
 	struct source_queue due;
 	struct source_queue resting;

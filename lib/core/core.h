@@ -182,6 +182,8 @@ void core_after(struct talev_context *ev, struct source *src, struct life_rec *r
 /* In talev_re_initialise(): what is being closed is the parent's, not this process's. */
 bool core_reinitialising(const struct talev_context *ev);
 
+/* While somebody keeps it, to free it is misuse, and fails. */
+void core_keep(struct talev_context *ev, bool keep);
 /* What keeps loop_wait running although it is not a source. */
 void core_hold(struct talev_context *ev);
 void core_release(struct talev_context *ev);

@@ -33,7 +33,10 @@ static int loop_open(struct talev_loop *loop)
 	}
 	talloc_set_name_const(loop->root, "talev loop");
 	loop->ev = talev_context_init(loop->root);
-	if (loop->ev == NULL || talev_source_set_name(loop->ev, loop->name) != 0)
+	if (loop->ev == NULL)
+		return -1;
+	core_keep(loop->ev, true);
+	if (talev_source_set_name(loop->ev, loop->name) != 0)
 		return -1;
 	loop->mb = mailbox_get(loop->ev);
 	if (loop->mb == NULL || async_open(loop) != 0 || jobs_open(loop) != 0 ||
@@ -52,9 +55,17 @@ void loop_free(struct talev_loop *loop)
 	free(loop);
 }
 
+static void free_context(struct talev_loop *loop)
+{
+	if (loop->ev != NULL)
+		core_keep(loop->ev, false);
+	TALLOC_FREE(loop->root);
+	loop->ev = NULL;
+}
+
 void loop_discard(struct talev_loop *loop)
 {
-	TALLOC_FREE(loop->root);
+	free_context(loop);
 	loop_free(loop);
 }
 
@@ -91,8 +102,7 @@ void loop_close(struct talev_loop *loop)
 	async_close(loop);
 	retire_close(loop);
 	/* Closes the door: what is behind it is dropped, what comes is refused. */
-	TALLOC_FREE(loop->root);
-	loop->ev = NULL;
+	free_context(loop);
 	/* It has run the last of its handlers and finalizers. */
 	retire_end(loop);
 	pthread_mutex_lock(&manager->lock);

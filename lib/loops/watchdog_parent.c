@@ -117,17 +117,28 @@ static int become_child(struct parent *parent)
 	return 0;
 }
 
+/* A terminal interrupts all of its foreground. Twice would be once too often: to a loop manager the
+ * second one says that it hangs. */
+static bool has_got_it(const struct parent *parent, const siginfo_t *info)
+{
+	return info->si_code == SI_KERNEL &&
+	       (info->si_signo == SIGINT || info->si_signo == SIGQUIT) &&
+	       getpgid(parent->child) == getpgrp();
+}
+
 /* One signal, or none in so long a time. */
 static void take_signal(struct parent *parent, talev_time_t longest)
 {
 	struct timespec wait = base_timespec(longest);
-	int signum = sigtimedwait(&parent->signals, NULL, &wait);
+	siginfo_t info;
+	int signum = sigtimedwait(&parent->signals, &info, &wait);
 
 	if (signum <= 0 || signum == SIGCHLD)
 		return;
 	if (signum == SIGTERM || signum == SIGINT || signum == SIGQUIT)
 		parent->ending = true;
-	(void)kill(parent->child, signum);
+	if (!has_got_it(parent, &info))
+		(void)kill(parent->child, signum);
 }
 
 /* Has it ended? It is not reaped. */

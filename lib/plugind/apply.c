@@ -84,6 +84,9 @@ static void load_changed(struct daemon *d, const struct config *old)
 		p = plugin_find(d, section->name);
 		if (before && config_same(before, section))
 			continue;
+		/* It will be loaded as the file says then. */
+		if (p && p->state == PLUGIN_CLOSING && p->again)
+			continue;
 		if (!p || p->state == PLUGIN_CLOSING)
 			plugin_load(d, section->name, NULL, NULL);
 		else

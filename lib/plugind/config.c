@@ -64,6 +64,13 @@ static struct config_section *find_any(struct parser *parser, const char *name)
 	return config_find(sections, name);
 }
 
+static const char *what(const struct config *config, const struct config_sections *sections)
+{
+	if (sections == &config->sections)
+		return "a plugin";
+	return sections == &config->pools ? "a pool" : "jobs";
+}
+
 static void section_begin(struct parser *parser, const char *title)
 {
 	struct config_section *before = find_any(parser, title);
@@ -85,9 +92,8 @@ static void section_begin(struct parser *parser, const char *title)
 	} else {
 		if (!config_name_valid(name))
 			mistake(parser, parser->line,
-				"[%s] cannot name a plugin: 1 to %d of A-Z a-z 0-9 _ . - are "
-				"allowed",
-				title, CONFIG_NAME_MAX);
+				"[%s] cannot name %s: 1 to %d of A-Z a-z 0-9 _ . - are allowed",
+				title, what(parser->config, sections), CONFIG_NAME_MAX);
 		TAILQ_INSERT_TAIL(sections, parser->section, link);
 	}
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "plugind/config.h"
@@ -108,11 +109,14 @@ static int take_down(struct plugin *p)
 
 void plugin_stays(struct plugin *p, int error)
 {
-	log_message(TALEV_LOG_ERROR, "%s: cannot be unloaded: %s", p->name, strerror(error));
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s: cannot be unloaded: %s", p->name, strerror(error));
+	log_message(TALEV_LOG_ERROR, "%s", text);
 	p->state = PLUGIN_FAILED;
 	p->again = false;
-	waiters_tell(&p->closers, strerror(error));
-	waiters_tell(&p->loaders, strerror(error));
+	waiters_tell(&p->closers, text);
+	waiters_tell(&p->loaders, text);
 	settled(p->daemon);
 }
 

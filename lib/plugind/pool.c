@@ -23,8 +23,16 @@ static void gone(struct talev_context *ev, struct talev_immediate *im, void *pri
 
 	(void)ev;
 	(void)im;
-	pthread_join(pool->thread, NULL);
+	if (!pool->over)
+		pthread_join(pool->thread, NULL);
+	pool->over = true;
 	watch_forget_pool(pool);
+	if (!pool->ending) {
+		/* Whoever lives there still has it. */
+		log_message(TALEV_LOG_ERROR, "%s: its loops have ended, and not by the daemon",
+			pool->name);
+		return;
+	}
 	TAILQ_REMOVE(&d->pools, pool, link);
 	talloc_free(pool);
 	if (ended)
@@ -177,7 +185,10 @@ void pool_end(struct pool *pool, void (*ended)(void *arg), void *arg)
 	pool->ended = ended;
 	pool->arg = arg;
 	pool->ending = true;
-	talev_loops_shutdown(pool->loops);
+	if (pool->over)
+		(void)talev_threaded_schedule_immediate(pool->daemon->door, pool->im, gone, pool);
+	else
+		talev_loops_shutdown(pool->loops);
 }
 
 static void end_unwanted(struct pool *pool)

@@ -18,6 +18,17 @@ static int usage(FILE *to)
 	return to == stdout ? CTL_OK : CTL_USAGE;
 }
 
+/* A whole list of commands would hide what was wrong. */
+static int usage_of(const char *name, const struct common_command *command)
+{
+	if (command)
+		fprintf(stderr, "usage: talevctl [-s SOCKET] %s %s\n", command->name,
+			command->arguments);
+	else
+		fprintf(stderr, "talevctl: there is no command %s, talevctl -h lists them\n", name);
+	return CTL_USAGE;
+}
+
 /* The words of a request are parted by blanks, and there is no way to quote one. */
 static int join(char *request, size_t size, int count, char **words)
 {
@@ -73,9 +84,11 @@ int main(int argc, char **argv)
 	}
 	argc -= optind;
 	argv += optind;
-	command = argc > 0 ? common_command_find(argv[0]) : NULL;
-	if (!command || argc - 1 < command->least || argc - 1 > command->most)
+	if (argc == 0)
 		return usage(stderr);
+	command = common_command_find(argv[0]);
+	if (!command || argc - 1 < command->least || argc - 1 > command->most)
+		return usage_of(argv[0], command);
 	if (strcmp(argv[0], "load") == 0 && argc == 3)
 		argv[2] = absolute(argv[2], file, sizeof(file));
 	if (join(request, sizeof(request), argc, argv) == -1)

@@ -30,6 +30,7 @@ struct talev_job *job_create(
 	job->class = NULL;
 	job->segment = NULL;
 	job->parent = NULL;
+	job->above = NULL;
 	job->fn = fn;
 	job->data = data;
 	job->where = where;
@@ -129,7 +130,7 @@ int job_push(struct jobq *q, const char *class_name, struct talev_job *job)
 /* Is anybody still interested? A deadline counts for what a job adds, too. */
 bool job_cancelled(struct talev_job *job, talev_time_t now, int *why)
 {
-	for (; job != NULL; job = job->parent) {
+	for (; job != NULL; job = job->above) {
 		talev_time_t deadline = atomic_load_explicit(&job->deadline, memory_order_relaxed);
 
 		*why = ECANCELED;
@@ -224,52 +225,76 @@ static struct talev_job *finished_ones(struct talev_job *job)
 	return atomic_load_explicit(&job->added, memory_order_acquire);
 }
 
-static void let_go(struct talev_job *job, bool with_data, bool keep)
+static struct talev_job *next_of(const struct talev_job *job)
+{
+	return (struct talev_job *)job->out.next;
+}
+
+/* What job has added, before others. The data goes below that of job, or if that has none, goes. */
+static struct talev_job *take_added(struct talev_job *job, struct talev_job *others)
 {
 	struct talev_job *added = finished_ones(job);
-	struct talev_job *next;
+	struct talev_job *last = NULL;
 
-	for (; added != NULL; added = next) {
-		next = (struct talev_job *)added->out.next;
-		let_go(added, true, false);
+	for (struct talev_job *one = added; one != NULL; one = next_of(one)) {
+		last = one;
+		if (one->data == NULL)
+			continue;
+		if (job->data != NULL)
+			talloc_steal(job->data, one->data);
+		else
+			TALLOC_FREE(one->data);
 	}
-	if (with_data)
-		talloc_free(job->data);
+	if (last == NULL)
+		return others;
+	last->out.next = others != NULL ? &others->out : NULL;
+	return added;
+}
+
+static void let_go(struct talev_job *job)
+{
 	if (job->q != NULL)
 		jobq_unref(job->q);
-	if (keep)
-		hub_keep_spare(&job->out);
-	else
-		free(job);
+	free(job);
+}
+
+/* One job after the other, however long the line of those that have added each other is. */
+void *job_take_data(struct talev_job *job)
+{
+	struct talev_job *line = take_added(job, NULL);
+
+	atomic_store_explicit(&job->added, NULL, memory_order_relaxed);
+	while (line != NULL) {
+		struct talev_job *added = line;
+
+		line = take_added(added, next_of(added));
+		let_go(added);
+	}
+	return job->data;
 }
 
 void job_free(struct talev_job *job, bool with_data)
 {
-	let_go(job, with_data, false);
+	void *data = job_take_data(job);
+
+	if (with_data)
+		talloc_free(data);
+	let_go(job);
 }
 
 void job_keep(struct talev_job *job)
 {
-	let_go(job, false, true);
+	if (job->q != NULL)
+		jobq_unref(job->q);
+	hub_keep_spare(&job->out);
 }
 
-void *job_take_data(struct talev_job *job)
+/* Only the first one of a family has a request, and with it a deadline. The others are cancelled
+ * when their queue is closed, and then those that they added to the same queue have been dropped or
+ * cancelled with it: so these need not ask them, and a long line of them is not gone through. */
+static struct talev_job *above(struct talev_job *parent, const struct jobq *q)
 {
-	struct talev_job *added = finished_ones(job);
-	struct talev_job *next;
-
-	atomic_store_explicit(&job->added, NULL, memory_order_relaxed);
-	for (; added != NULL; added = next) {
-		void *data = job_take_data(added);
-
-		next = (struct talev_job *)added->out.next;
-		if (job->data == NULL)
-			talloc_free(data);
-		else if (data != NULL)
-			talloc_steal(job->data, data);
-		job_free(added, false);
-	}
-	return job->data;
+	return parent->parent == NULL || parent->q != q ? parent : parent->above;
 }
 
 /* The job that adds is not done before this has returned, so neither is its place in the queue. */
@@ -278,8 +303,9 @@ int _talev_job_add(struct talev_job *job, struct talev_jobq *jobq, const char *c
 {
 	void **data = data_ptr;
 	void *tree = data != NULL ? *data : NULL;
-	void *parent;
 	struct talev_job *added;
+	struct jobq *q;
+	void *parent;
 	int error;
 
 	if (job == NULL || fn == NULL) {
@@ -294,9 +320,11 @@ int _talev_job_add(struct talev_job *job, struct talev_jobq *jobq, const char *c
 	parent = tree != NULL ? talloc_parent(tree) : NULL;
 	if (tree != NULL)
 		talloc_steal(NULL, tree);
+	q = jobq != NULL ? jobq_of(jobq) : job->q;
 	added->parent = job;
+	added->above = above(job, q);
 	atomic_fetch_add_explicit(&job->unfinished, 1, memory_order_relaxed);
-	error = job_push(jobq != NULL ? jobq_of(jobq) : job->q, class_name, added);
+	error = job_push(q, class_name, added);
 	if (error != 0) {
 		atomic_fetch_sub_explicit(&job->unfinished, 1, memory_order_relaxed);
 		if (tree != NULL)

@@ -254,7 +254,8 @@ int talev_jobq_pause(struct talev_jobq *jobq)
 	jobq_lock(q);
 	q->pauses++;
 	clamp(q);
-	while (q->running > 0)
+	/* Somebody else may resume it meanwhile. */
+	while (q->running > 0 && q->pauses > 0)
 		pthread_cond_wait(&q->still, &q->lock);
 	changed(q);
 	return 0;
@@ -270,7 +271,8 @@ int talev_jobq_resume(struct talev_jobq *jobq)
 		errno = EINVAL;
 		return -1;
 	}
-	q->pauses--;
+	if (--q->pauses == 0)
+		pthread_cond_broadcast(&q->still);
 	clamp(q);
 	changed(q);
 	return 0;

@@ -48,6 +48,7 @@ struct talev_job {
 	struct talev_req *req;           /* owner's; NULL: nobody waits for it */
 	struct sent *sent;               /* the state of req */
 	struct talev_job *parent;        /* it was added by that one */
+	struct talev_job *above;         /* of its forebears, the next to be asked: see job.c */
 	struct talev_job *_Atomic added; /* finished ones that this one has added */
 	talev_job_fn_t fn;
 	void *data;

@@ -242,7 +242,8 @@ int talev_job_set_deadline(struct talev_req *req, talev_time_t deadline)
 		return 0;
 	/* The context may have a clock of its own, which threads do not see. */
 	if (deadline != TALEV_NEVER)
-		deadline += base_clock_now(TALEV_CLOCK_MONOTONIC) - talev_now(ev);
+		deadline = talev_time_add(
+			deadline, base_clock_now(TALEV_CLOCK_MONOTONIC) - talev_now(ev));
 	atomic_store_explicit(&sent->job->deadline, deadline, memory_order_relaxed);
 	return 0;
 }

@@ -479,6 +479,27 @@ static void a_manager_without_signals_leaves_them_alone(void **state)
 	assert_errno(talev_loops_set_signals(loops, true), EALREADY);
 }
 
+static void free_context_of(struct talev_loop *loop, void *data)
+{
+	(void)data;
+	demand(talloc_free(talev_loop_context(loop)) == -1);
+	stop_loops(loop, NULL);
+}
+
+static void the_context_of_a_loop_is_not_to_be_freed(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct talev_loops *loops = make_loops(2);
+
+		test_abort_capture();
+		assert_ok(talev_async_run(talev_loops_get(loops, i), free_context_of, NULL));
+		test_loops(loops);
+		assert_int_equal(test_abort_count(), 1);
+		talloc_free(loops);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -493,6 +514,7 @@ int main(void)
 		TEST(l12_many_signals_are_told_in_one_call_that_counts),
 		TEST(a_manager_that_never_ran_is_freed),
 		TEST(several_managers_live_in_one_process),
+		TEST(the_context_of_a_loop_is_not_to_be_freed),
 		TEST(wrong_arguments),
 		TEST(a_manager_without_signals_leaves_them_alone),
 	};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A process that watches another one: contract row W7. */
 #include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -11,6 +12,7 @@
 /* What the processes of a test share: there is nothing else that all of them see. */
 static struct {
 	atomic_uint children;
+	atomic_uint interrupts;
 	atomic_int pid;
 } * shared;
 
@@ -223,6 +225,65 @@ static void signals_of_the_parent_are_the_childs(void **state)
 	assert_int_equal(atomic_load(&shared->children), 1);
 }
 
+static void count_interrupt(int signum)
+{
+	(void)signum;
+	atomic_fetch_add(&shared->interrupts, 1);
+}
+
+static void tell_interrupts(int signum)
+{
+	const char text[2] = {(char)('0' + atomic_load(&shared->interrupts)), '\0'};
+
+	(void)signum;
+	leave(text);
+}
+
+/* In the foreground of a terminal of its own. */
+static void watch_in_terminal(void)
+{
+	int status = -1;
+	int ret;
+
+	signal(SIGALRM, SIG_DFL);
+	ret = talev_watchdog_parent(NULL, &status);
+	if (ret == 0) {
+		signal(SIGINT, count_interrupt);
+		signal(SIGUSR1, tell_interrupts);
+		atomic_store(&shared->pid, getpid());
+		for (;;)
+			pause();
+	}
+	leave(ret == 1 && WIFEXITED(status) && WEXITSTATUS(status) == 1 ? "0" : "1");
+}
+
+static void what_the_terminal_sends_to_both_is_not_sent_on(void **state)
+{
+	int terminal;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	shared = mmap(
+		NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(shared != MAP_FAILED);
+	pid = forkpty(&terminal, NULL, NULL, NULL);
+	assert_true(pid >= 0);
+	if (pid == 0)
+		watch_in_terminal();
+	test_watchdog(__func__, "waiting for the child");
+	while (atomic_load(&shared->pid) == 0)
+		usleep(1000);
+	assert_int_equal(write(terminal, "\003", 1), 1);
+	while (atomic_load(&shared->interrupts) == 0)
+		usleep(1000);
+	/* Behind the other one, if that is sent on: the lower number is taken first. */
+	assert_ok(kill(pid, SIGUSR1));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(terminal);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static void wrong_options_are_refused(void **state)
 {
 	struct talev_watchdog_parent options = {.size = sizeof(options), .within = -1};
@@ -243,6 +304,7 @@ int main(void)
 		TEST(w7_a_hung_command_is_killed),
 		TEST(other_ends_are_no_crash_unless_it_is_said),
 		TEST(signals_of_the_parent_are_the_childs),
+		TEST(what_the_terminal_sends_to_both_is_not_sent_on),
 		TEST(wrong_options_are_refused),
 	};
 

@@ -9,6 +9,8 @@
  *   other        takes the lock for something else, and so empties the inbox: get()
  *
  * -DCHANGES: concurrency is 0 at first, and is then set: changed().
+ * -DSTARTS: threads are made when they are wanted, if they can be, and end when they like: else
+ * not_started() and workers_give_up().
  * -DBUG_...: variants that are wrong; spin has to find them.
  */
 #ifndef SENDERS
@@ -35,6 +37,9 @@ bool short_handed = true;
 
 bool asleep[WORKERS];
 bool called[WORKERS];
+bool there[WORKERS];
+byte threads; /* there, or being made */
+byte given_up;
 
 #define take_lock    atomic { !lock -> lock = true }
 #define lacking      (!spinning && running + coming < concurrency)
@@ -56,8 +61,7 @@ inline unlock() {
 	lock = false
 }
 
-/* workers_call(); all threads are there already, and asleep at first. */
-inline call() {
+inline call_idle() {
 	d_step {
 		i = 0;
 		do
@@ -75,9 +79,84 @@ inline call() {
 	}
 }
 
+/* workers_call(). Without STARTS all threads are there already, and asleep at first. */
+inline call() {
+	call_idle();
+#ifdef STARTS
+	d_step {
+		do
+		:: coming < waiting && coming < concurrency - running && threads < concurrency ->
+			threads++;
+			coming++;
+			starting++
+		:: else -> break
+		od
+	}
+#endif
+}
+
+inline look_once_more() {
+	count_hands();
+	if
+	:: short_handed && inbox > 0 -> admit()
+	:: else
+	fi
+}
+
+/* workers_start(), and what comes when it fails. */
+inline start() {
+	do
+	:: starting > 0 ->
+		d_step {
+			do
+			:: i < WORKERS && there[i] -> i++
+			:: else -> break
+			od;
+			there[i] = true;
+			i = 0;
+			starting--
+		}
+	:: starting > 0 ->
+		take_lock;
+		admit();
+		d_step {
+			threads = threads - starting;
+			coming = coming - starting;
+			starting = 0;
+			nobody = (threads == 0)
+		};
+#ifndef BUG_FAIL_QUIETLY
+		look_once_more();
+		call_idle();
+#endif
+		unlock();
+		if
+		:: nobody ->
+			take_lock;
+			admit();
+			look_once_more();
+#ifndef BUG_NOT_GIVEN_UP
+			d_step {
+				if
+				:: threads == 0 && concurrency > 0 ->
+					given_up = given_up + waiting;
+					waiting = 0
+				:: else
+				fi
+			};
+#endif
+			unlock()
+		:: else
+		fi
+	:: starting == 0 -> break
+	od
+}
+
 proctype sender() {
 	byte number = 0;
 	byte i = 0;
+	byte starting = 0;
+	bool nobody;
 	bool look;
 
 	do
@@ -94,7 +173,8 @@ proctype sender() {
 			take_lock;
 			admit();
 			call();
-			unlock()
+			unlock();
+			start()
 		:: else
 		fi;
 		number++
@@ -111,6 +191,8 @@ proctype other() {
 #ifdef CHANGES
 proctype setter() {
 	byte i = 0;
+	byte starting = 0;
+	bool nobody;
 
 	take_lock;
 	admit();
@@ -120,16 +202,27 @@ proctype setter() {
 	admit();
 #endif
 	call();
-	unlock()
+	unlock();
+	start()
 }
 #endif
 
 proctype worker(byte me) {
 	byte i = 0;
-	bool mine = false;
+	byte starting = 0;
+	bool nobody;
 
+#ifdef STARTS
+unborn:
+end_unborn:
+	there[me];
+	take_lock;
+	coming--;
+	goto next;
+#else
 	/* As one that has slept from the beginning. */
 	goto sleep;
+#endif
 next:
 	/* take(), with the lock held */
 	if
@@ -144,6 +237,7 @@ next:
 		};
 		call();
 		unlock();
+		start();
 		/* the job */
 		take_lock;
 		d_step {
@@ -190,8 +284,24 @@ next:
 	lock = false;
 sleep:
 end_asleep:
+#ifdef STARTS
+	/* Its time may be over. */
+	take_lock;
+	if
+	:: called[me]
+	:: !called[me] ->
+		d_step {
+			asleep[me] = false;
+			there[me] = false;
+			threads--
+		};
+		unlock();
+		goto unborn
+	fi;
+#else
 	called[me];
 	take_lock;
+#endif
 	d_step {
 		asleep[me] = false;
 		called[me] = false;
@@ -204,7 +314,7 @@ end_asleep:
 /* Nothing moves any more: nobody is called, nobody holds the lock. */
 proctype judge() {
 	timeout;
-	assert(ran == JOBS && inbox == 0 && waiting == 0)
+	assert(ran + given_up == JOBS && inbox == 0 && waiting == 0)
 }
 
 init {
@@ -218,7 +328,11 @@ init {
 #endif
 		do
 		:: i < WORKERS ->
+#ifndef STARTS
 			asleep[i] = true;
+			there[i] = true;
+			threads++;
+#endif
 			run worker(i);
 			i++
 		:: else -> break

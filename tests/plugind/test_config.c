@@ -49,7 +49,7 @@ static void each_mistake_is_told_with_its_line(void **state)
 	conf_write(d, "[echo]\nlisten = x\n[hup]\n[echo]\nlisten = y\n");
 	check(d, 8, "section [echo] was there already, in line 5");
 	conf_write(d, "[pool x y]\n");
-	check(d, 5, "[pool x y] cannot name a plugin");
+	check(d, 5, "[pool x y] cannot name a pool");
 	conf_write(d, "[pool x]\n[jobs x]\n[x]\n[pool  x]\n");
 	check(d, 8, "section [pool  x] was there already, in line 5");
 	conf_write(d, "[pool x]\nspeed = 1\n");

@@ -264,7 +264,10 @@ static void talevctl_tells_by_its_exit_status(void **state)
 	assert_int_equal(ctl(d, answer, sizeof(answer), "ping"), 0);
 	assert_int_equal(ctl(d, answer, sizeof(answer), "tree nobody"), 1);
 	assert_int_equal(ctl(d, answer, sizeof(answer), "dance"), 2);
+	assert_string_equal(
+		answer, "talevctl: there is no command dance, talevctl -h lists them\n");
 	assert_int_equal(ctl(d, answer, sizeof(answer), "load"), 2);
+	assert_string_equal(answer, "usage: talevctl [-s SOCKET] load PLUGIN [FILE]\n");
 	assert_int_equal(ctl(d, answer, sizeof(answer), "load 'a b'"), 2);
 	assert_int_equal(ctl(d, answer, sizeof(answer), "-x"), 2);
 	assert_int_equal(ctl(d, answer, sizeof(answer), "stop"), 0);

@@ -346,6 +346,55 @@ static void it_tells_who_started_it_when_it_is_ready(void **state)
 	close(fd);
 }
 
+static void a_plugin_that_ends_its_loops_harms_nobody(void **state)
+{
+	struct dut *d = *state;
+	char answer[65536];
+
+	conf_write(d, "[ticker]\nperiod = 10m\n[selfish]\nfile = %s\nthreads = 2\n",
+		test_plugin("selfish"));
+	start(d);
+	expect(d, "error: selfish: its loops have ended, and not by the daemon");
+	shows(d, "loops", "selfish-1        busy");
+	assert_int_equal(ctl(d, answer, sizeof(answer), "unload selfish"), 1);
+	assert_non_null(strstr(answer, "talevctl: selfish: cannot be unloaded: "));
+	expect(d, "error: selfish: cannot be unloaded: ");
+	ctl_ok(d, "list");
+	kill(d->pid, SIGHUP);
+	expect(d, "read again");
+	ctl_ok(d, "unload ticker");
+	stop(d);
+}
+
+/* What is still being taken away is loaded with what the file says last. */
+static void sighup_upon_sighup_is_no_error(void **state)
+{
+	struct dut *d = *state;
+	char file[128];
+	unsigned threads;
+
+	snprintf(file, sizeof(file), "%s/file", d->dir);
+	for (threads = 1; threads < 5; threads++) {
+		conf_write(d, "[crowd]\nfile = %s\nthreads = %u\nhang = %s\nfile_to_come = %s\n",
+			test_plugin("crowd"), threads, threads == 1 ? "handler" : "no", file);
+		if (threads == 1) {
+			start(d);
+			if (!said(d, "crowd: hangs"))
+				expect(d, "crowd: hangs");
+			continue;
+		}
+		kill(d->pid, SIGHUP);
+		expect(d, "read again");
+	}
+	ctl_ok(d, "ping");
+	close(open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	expect(d, "crowd: lives on crowd-0, loops 4");
+	expect(d, "crowd: loaded");
+	stop(d);
+	assert_false(said(d, "error: "));
+	never_wrong(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +402,8 @@ int main(void)
 		daemon_test(loads_and_unloads_while_all_its_loops_are_busy),
 		daemon_test(what_fails_on_one_loop_is_taken_away_on_all),
 		daemon_test(sighup_reaches_it_on_its_thread),
+		daemon_test(sighup_upon_sighup_is_no_error),
+		daemon_test(a_plugin_that_ends_its_loops_harms_nobody),
 		daemon_test(a_handler_that_hangs_holds_up_nobody_else),
 		daemon_test(a_hanging_init_or_reload_holds_up_nobody_else),
 		daemon_test(a_second_sigterm_ends_a_hanging_thread),

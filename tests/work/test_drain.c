@@ -430,6 +430,38 @@ static void what_goes_before_its_end_keeps_the_loop_no_longer(void **state)
 	assert_notes("");
 }
 
+static unsigned generations;
+
+static int have_one_child(struct talev_job *job, void *data)
+{
+	(void)data;
+	if (generations == 0)
+		return 4711;
+	generations--;
+	return talev_job_add(job, NULL, have_one_child, NULL) == 0 ? 0 : errno;
+}
+
+/* What begins or ends does not go through all of its forebears, nor down to all that came of it. */
+static void j12_a_family_of_many_generations(void **state)
+{
+	struct talev_context *ev = test_context(test_root());
+	struct talev_jobq *jobq = jobs_queue("family", 1);
+	struct talev_req *req;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		generations = scaled(300000, 30000);
+		req = talev_job_send(test_root(), ev, jobq, have_one_child, NULL);
+		assert_non_null(req);
+		if (i == 1) {
+			/* The context goes before it is done. */
+			talloc_free(ev);
+			continue;
+		}
+		assert_int_equal(jobs_end(req), 4711);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,6 +477,7 @@ int main(void)
 		JOB_TEST(j12_what_was_added_by_a_cancelled_job_never_begins),
 		JOB_TEST(j12_adding_fails_at_once),
 		JOB_TEST(j12_a_family_whose_queue_and_context_go),
+		JOB_TEST(j12_a_family_of_many_generations),
 		JOB_TEST(what_goes_before_its_end_keeps_the_loop_no_longer),
 	};
 

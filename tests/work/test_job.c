@@ -462,6 +462,30 @@ static void a_request_freed_before_its_job_begins(void **state)
 	assert_int_equal(jobs_info(jobq).done, 1);
 }
 
+/* The clock of the context may be far behind that of the threads. */
+static void a_deadline_that_is_nearly_never_does_not_pass(void **state)
+{
+	struct talev_context *ev = test_context(test_root());
+	struct talev_jobq *jobq = jobs_queue("late", 1);
+	struct talev_req *req;
+	struct talev_req *running_one;
+	struct gates gates;
+
+	(void)state;
+	gates_init(&gates);
+	running_one = jobs_block(ev, jobq, &gates);
+	req = talev_job_send(test_root(), ev, jobq, nothing, NULL);
+	assert_non_null(req);
+	assert_ok(talev_job_set_deadline(req, TALEV_NEVER - 1));
+	gate_open(&gates.go);
+	/* The loop stands still: in virtual time it would be there with its first wait. */
+	while (jobs_info(jobq).done + jobs_info(jobq).expired < 2)
+		sched_yield();
+	assert_int_equal(jobs_info(jobq).expired, 0);
+	assert_int_equal(jobs_end(running_one), 0);
+	assert_int_equal(jobs_end(req), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -480,6 +504,7 @@ int main(void)
 		JOB_TEST(l11_a_job_sent_while_the_loop_ends_is_done),
 		JOB_TEST(l11_a_request_freed_while_its_job_runs),
 		JOB_TEST(a_request_freed_before_its_job_begins),
+		JOB_TEST(a_deadline_that_is_nearly_never_does_not_pass),
 	};
 
 	jobs_begin();

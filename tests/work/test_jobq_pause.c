@@ -51,6 +51,28 @@ static void a_pause_waits_for_what_runs_and_nothing_begins(void **state)
 	assert_errno(talev_jobq_resume(jobq), EINVAL);
 }
 
+static void who_waits_is_told_that_somebody_else_has_resumed(void **state)
+{
+	struct talev_context *ev = test_context(test_root());
+	struct talev_jobq *jobq = jobs_queue("still", 1);
+	struct talev_req *running_one;
+	struct gates gates;
+	pthread_t thread;
+
+	(void)state;
+	gates_init(&gates);
+	running_one = jobs_block(ev, jobq, &gates);
+	thread = thread_start(pause_it, jobq);
+	while (jobs_info(jobq).concurrency > 0)
+		sched_yield();
+	assert_ok(talev_jobq_resume(jobq));
+	test_watchdog(__func__, "waiting for the pause");
+	thread_join(thread);
+	gate_open(&gates.go);
+	assert_int_equal(jobs_end(running_one), 0);
+	assert_errno(talev_jobq_resume(jobq), EINVAL);
+}
+
 static int pause_that_queue(struct talev_job *job, void *data)
 {
 	struct talev_jobq *jobq = *(struct talev_jobq **)data;
@@ -109,6 +131,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		JOB_TEST(a_pause_waits_for_what_runs_and_nothing_begins),
+		JOB_TEST(who_waits_is_told_that_somebody_else_has_resumed),
 		JOB_TEST(a_job_cannot_pause_its_own_queue),
 		JOB_TEST(j04_pauses_under_load),
 	};

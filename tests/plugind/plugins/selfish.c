@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Frees what is the daemon's, breaks the daemon's loop, and refuses new options.
+/* Frees what is the daemon's, breaks the daemon's loop, or ends its own loops, and refuses new
+ * options.
  */
 #include <errno.h>
 #include <talev/loop.h>
+#include <talev/loops.h>
 #include <talev/plugin.h>
 #include <talev/timer.h>
 
@@ -14,6 +16,10 @@ static void tick(
 
 	(void)te;
 	(void)now;
+	if (host->loops) {
+		talev_loops_shutdown(host->loops);
+		return;
+	}
 	talev_loop_break(ev);
 	if (talloc_free(mem_ctx) == -1)
 		host->log(host, TALEV_LOG_INFO, "was not let");
