@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include "base/base.h"
 #include "base/pause.h"
 #include "life/life.h"
@@ -31,8 +32,9 @@
 /* Posts that are told of before one of them has run: what is fetched for them stays in the cache.
  */
 #define HERD 64
-/* Looks that may be left out in a row. */
-#define PATIENCE 32
+/* Looks that may be left out in a row; more of them if much was delivered. */
+#define PATIENCE      32
+#define PATIENCE_MOST 256
 /* While much comes: 0.1 to 0.5 us. */
 #define PAUSES 10
 
@@ -184,22 +186,24 @@ static void found_nothing(struct mailbox *mb)
 }
 
 /* To look at the word is to take its line from whoever sends. What would be found goes behind what
- * is queued already: as long as something is, the look may wait. If nothing is, and the last looks
+ * was delivered: as long as that is queued, the look may wait. If nothing is, and the last looks
  * have found something each, there is more after a moment, and the sender is the quicker for it. */
 static bool ready(struct core_hook *hook)
 {
 	struct mailbox *mb = mailbox_of(hook);
 	struct core_post *word;
+	bool busy;
 
 	if (mb->first != NULL)
 		return mb->queued < HERD / 2;
 	if (mb->found)
 		return true;
-	if (mb->patience > 0 && core_busy(mb->ev)) {
+	busy = core_busy(mb->ev);
+	if (busy && mb->patience > 0) {
 		mb->patience--;
 		return false;
 	}
-	if (mb->finds > 1 && mb->pauses)
+	if (mb->finds > 1 && !busy && mb->pauses)
 		base_pause(PAUSES);
 	word = atomic_load_explicit(&mb->word, memory_order_relaxed);
 	mb->found = word != EMPTY && word != ASLEEP;
@@ -250,15 +254,18 @@ static bool run(struct talev_context *ev, struct core_hook *hook)
 {
 	struct mailbox *mb = mailbox_of(hook);
 	struct core_post *post;
+	unsigned delivered = 0;
 	bool open;
 
 	/* What a lost message's function does may close the context, and with it this mailbox. */
 	mb->running++;
-	mb->patience = PATIENCE;
 	if (mb->first == NULL)
 		collect(mb, EMPTY);
-	while (mb->ev != NULL && mb->queued < HERD && (post = take(mb)) != NULL)
+	while (mb->ev != NULL && mb->queued < HERD && (post = take(mb)) != NULL) {
 		post->ops->deliver(ev, post);
+		delivered++;
+	}
+	mb->patience = MIN(PATIENCE + delivered, PATIENCE_MOST);
 	open = mb->ev != NULL;
 	if (--mb->running == 0 && mb->closed)
 		mailbox_unref(mb);
