@@ -295,6 +295,11 @@ static size_t count_messages(struct talev_context *ev)
 	return count;
 }
 
+bool core_busy(const struct talev_context *ev)
+{
+	return ev->immediate_count > 0 || ev->due_count > 0;
+}
+
 void core_describe(struct talev_context *ev, struct talev_context_info *info)
 {
 	*info = (struct talev_context_info){

@@ -85,6 +85,9 @@ void core_immediate_queue(struct source *src, struct talev_context *ev);
 void core_immediate_unqueue(struct source *src);
 void core_immediate_hold(struct source *src, bool hold);
 
+/* Is anything queued that goes before the next wait? */
+bool core_busy(const struct talev_context *ev);
+
 /* The same queue for kinds that stay in their context: to its tail, unless the context is closing;
  * back among the resting ones, if it is there. Not traced. */
 void core_post(struct source *src);

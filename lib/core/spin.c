@@ -10,6 +10,7 @@
 #include "core/dispatch.h"
 
 #include <errno.h>
+#include "base/pause.h"
 
 /* About 0.3 us. Looking all the time would take the cache line from the sender. */
 #define PAUSES 32
@@ -29,19 +30,6 @@ int talev_context_set_spin(struct talev_context *ev, talev_time_t longest)
 	/* Who looks about does not come to the kernel in each turn. */
 	ev->lookout = TALEV_NEVER;
 	return 0;
-}
-
-static void rest(void)
-{
-	for (int i = 0; i < PAUSES; i++) {
-#if defined(__x86_64__) || defined(__i386__)
-		__builtin_ia32_pause();
-#elif defined(__aarch64__) || defined(__arm__)
-		__asm__ volatile("yield");
-#else
-		__asm__ volatile("" ::: "memory");
-#endif
-	}
 }
 
 static bool hit(struct talev_context *ev)
@@ -69,7 +57,7 @@ bool spin(struct talev_context *ev, const struct backend_deadlines *deadlines,
 	if (end > talev_time_add(now, ev->spin))
 		end = talev_time_add(now, ev->spin);
 	for (int round = 1; now < end; round++) {
-		rest();
+		base_pause(PAUSES);
 		*n = 0;
 		if (dispatch_hooks_pending(ev))
 			return hit(ev);

@@ -3,7 +3,7 @@
  * The mailbox of lib/thread/mailbox.c, step by step. One step here is one access to what threads
  * share; what only the owner sees is done in one.
  *
- *   sender       mailbox_send()
+ *   sender       mailbox_send(), which begins with a guess and looks only when that was wrong
  *   owner        the turn of a loop: ready(), run() with collect(), go_to_sleep(), the wait and
  *                wake_fire(), close_box()
  *
@@ -57,8 +57,8 @@ proctype sender(byte me) {
 	do
 	:: number < EACH ->
 		post = me * EACH + number;
-		here;
-		found = word;
+		/* It guesses: the last one that it has sent, which others may have taken since. */
+		found = (number > 0 -> POST(post - 1) : EMPTY);
 		in = false;
 		do
 		:: found == CLOSED -> break
