@@ -32,8 +32,8 @@ int talev_source_set_finalizer(void *source, unsigned flags, talev_finalizer_t f
 /* Makes every talev object at and below ptr inert before it returns, takes ptr out of its parent,
  * and when no handler of them is on the stack any more runs their finalizers, children first,
  * then fn(ev, arg), then frees ptr. fn may be NULL. Owner's thread.
- * -1 and nothing changed: EINVAL, ESTALE ptr is being finalized, EBUSY ptr has talloc references,
- * ENOMEM. */
+ * -1 and nothing changed: EINVAL; ESTALE ptr is being finalized or freed; EBUSY ptr has talloc
+ * references; ESHUTDOWN ev is being freed; ENOMEM. */
 int talev_finalize(
 	struct talev_context *ev, void *ptr, unsigned flags, talev_finalizer_t fn, void *arg);
 

@@ -6,6 +6,25 @@
 
 #define FLAGS (TALEV_FINALIZE_NOW | TALEV_FINALIZE_AFTER_FREE | TALEV_FINALIZE_NOT_IN_CHILD)
 
+static void note_there(const void *ptr, int depth, int max_depth, int is_ref, void *there)
+{
+	(void)ptr;
+	(void)depth;
+	(void)max_depth;
+	(void)is_ref;
+	*(bool *)there = true;
+}
+
+/* What is being freed, and runs this by what is below it, must not get another parent: its memory
+ * goes all the same. talloc leaves it out of reports. */
+static bool is_being_freed(const void *ptr)
+{
+	bool there = false;
+
+	talloc_report_depth_cb(ptr, 0, 0, note_there, &there);
+	return !there;
+}
+
 static bool may_finalize(struct talev_context *ev, void *ptr, unsigned flags)
 {
 	struct source *src = source_from_public(ev);
@@ -20,7 +39,7 @@ static bool may_finalize(struct talev_context *ev, void *ptr, unsigned flags)
 		errno = ESHUTDOWN;
 		return false;
 	}
-	if (life_buried(ptr)) {
+	if (life_buried(ptr) || is_being_freed(ptr)) {
 		errno = ESTALE;
 		return false;
 	}

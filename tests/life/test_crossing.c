@@ -211,6 +211,33 @@ static void close_function_uses_the_context_that_is_being_freed(void **state)
 	assert_notes("closed");
 }
 
+static void finalize_conn_again(struct talev_context *ev, struct talev_fd *fde, int fd, void *arg)
+{
+	struct scene *scene = arg;
+
+	(void)fde;
+	close(fd);
+	assert_errno(talev_finalize(ev, scene->conn, 0, note_after_handler, scene), ESTALE);
+	test_note("closed");
+}
+
+/* Whoever closes ends the connection, and here it is the end of the connection that closes. */
+static void close_function_finalizes_what_is_being_freed(void **state)
+{
+	struct scene scene = {.ev = test_context(*state)};
+
+	scene.conn = talloc_new(*state);
+	add_door(&scene, talloc_new(scene.conn), finalize_conn_again);
+	assert_ok(talloc_free(scene.conn));
+	assert_notes("closed");
+	test_forget_notes();
+	scene.conn = talloc_new(*state);
+	add_door(&scene, talloc_new(scene.conn), finalize_conn_again);
+	assert_ok(talev_finalize(scene.ev, scene.conn, TALEV_FINALIZE_NOW, NULL, NULL));
+	assert_notes("closed");
+	assert_errno(talev_loop_nowait(scene.ev), ENOENT);
+}
+
 static void free_context_on_cleanup(struct talev_req *req, enum talev_req_state req_state)
 {
 	assert_int_equal(req_state, TALEV_REQ_RECEIVED);
@@ -263,6 +290,7 @@ int main(void)
 		EACH_KIND(close_function_finalizes_the_context_of_who_finalizes_itself),
 		EACH_KIND(close_function_frees_the_context_that_is_being_finalized),
 		TEST(close_function_uses_the_context_that_is_being_freed),
+		TEST(close_function_finalizes_what_is_being_freed),
 		TEST(cleanup_function_frees_the_context_that_is_re_initialised),
 		EACH_KIND(finalizers_are_told_the_context_of_their_object),
 	};
