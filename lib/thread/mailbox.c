@@ -35,7 +35,8 @@
 /* Looks that may be left out in a row; more of them if much was delivered. */
 #define PATIENCE      32
 #define PATIENCE_MOST 256
-/* While much comes: 0.1 to 0.5 us. */
+/* After that many were taken in one go, 0.1 to 0.5 us. */
+#define MANY   32
 #define PAUSES 10
 
 /* Each sender writes word: nothing that the owner uses for each handler is on its line. */
@@ -52,8 +53,8 @@ struct mailbox {
 	struct core_post **last;
 	unsigned queued; /* delivered, and waits in the loop's queue */
 	unsigned patience;
-	unsigned finds; /* looks in a row that have found something */
-	bool found;     /* the last one has, and it has not been taken */
+	unsigned taken; /* the last time */
+	bool found;     /* the last look has something, and it has not been taken */
 	bool pauses;
 	unsigned running; /* run() on the stack */
 	struct mailbox_pile *pile;
@@ -140,6 +141,7 @@ static void collect(struct mailbox *mb, struct core_post *word)
 	struct chain piled = {NULL, NULL};
 	struct chain others = {NULL, NULL};
 
+	mb->taken = 0;
 	mb->found = false;
 	mb->hook.word = NULL;
 	if (post == ASLEEP)
@@ -149,6 +151,7 @@ static void collect(struct mailbox *mb, struct core_post *word)
 	while (post != NULL) {
 		struct core_post *before = post->next;
 
+		mb->taken++;
 		if (post->ops == piled_ops) {
 			put_before(&piled, post);
 		} else {
@@ -178,16 +181,10 @@ static struct core_post *take(struct mailbox *mb)
 	return post;
 }
 
-/* From now on the word alone tells what ready() would. */
-static void found_nothing(struct mailbox *mb)
-{
-	mb->finds = 0;
-	mb->hook.word = (const core_word_t *)&mb->word;
-}
-
 /* To look at the word is to take its line from whoever sends. What would be found goes behind what
- * was delivered: as long as that is queued, the look may wait. If nothing is, and the last looks
- * have found something each, there is more after a moment, and the sender is the quicker for it. */
+ * was delivered: as long as that is queued, the look may wait. If nothing is, and many were taken
+ * the last time, there is more after a moment, and the senders are the quicker for it. Where few
+ * come at a time, who sends may need the processor. */
 static bool ready(struct core_hook *hook)
 {
 	struct mailbox *mb = mailbox_of(hook);
@@ -203,14 +200,15 @@ static bool ready(struct core_hook *hook)
 		mb->patience--;
 		return false;
 	}
-	if (mb->finds > 1 && !busy && mb->pauses)
+	if (mb->taken >= MANY && !busy && mb->pauses)
 		base_pause(PAUSES);
 	word = atomic_load_explicit(&mb->word, memory_order_relaxed);
 	mb->found = word != EMPTY && word != ASLEEP;
-	if (mb->found)
-		mb->finds++;
-	else
-		found_nothing(mb);
+	if (!mb->found) {
+		mb->taken = 0;
+		/* From now on the word alone tells what this would. */
+		mb->hook.word = (const core_word_t *)&mb->word;
+	}
 	return mb->found;
 }
 
