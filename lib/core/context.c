@@ -22,7 +22,7 @@ struct talev_context *core_usable(struct talev_context *ev)
 		errno = EINVAL;
 		return NULL;
 	}
-	if (ev->closing || ev->backend == NULL) {
+	if (ev->life->closing || ev->backend == NULL) {
 		errno = ESHUTDOWN;
 		return NULL;
 	}
@@ -79,7 +79,7 @@ static void context_disarm(struct source *src)
 {
 	struct talev_context *ev = (struct talev_context *)src;
 
-	ev->closing = true;
+	ev->life->closing = true;
 	src->ev = NULL;
 	context_close_sources(ev);
 }
@@ -191,7 +191,7 @@ void talev_context_set_strict(struct talev_context *ev, bool strict)
 
 static void observe(struct talev_context *ev)
 {
-	ev->observed = ev->trace != NULL || ev->timing || ev->slow > 0;
+	ev->life->observed = ev->trace != NULL || ev->timing || ev->slow > 0;
 }
 
 void talev_context_set_timing(struct talev_context *ev, bool on)

@@ -54,11 +54,8 @@ struct talev_context {
 	/* Of ops, without a look into a line that is for nothing else. */
 	int (*wait)(struct backend *be, const struct backend_deadlines *deadlines, bool block,
 		struct backend_event *events, int max);
-	int batch;     /* how many reports a turn takes: one of a backend that has its own time */
-	bool observed; /* somebody traces or measures the handlers */
-	bool suspect;  /* a report came that nobody knew: the next ones are looked at first */
-	bool break_pending;
-	bool closing;
+	int batch;    /* how many reports a turn takes: one of a backend that has its own time */
+	bool suspect; /* a report came that nobody knew: the next ones are looked at first */
 	TAILQ_HEAD(, core_hook) hooks;
 	size_t immediate_count;
 	size_t due_count;

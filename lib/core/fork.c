@@ -46,7 +46,7 @@ int talev_re_initialise(struct talev_context *ev)
 		errno = EINVAL;
 		return -1;
 	}
-	if (ev->closing) {
+	if (ev->life->closing) {
 		errno = ESHUTDOWN;
 		return -1;
 	}
@@ -114,7 +114,7 @@ void context_changed_embedded(struct talev_context *ev)
 {
 	struct backend_deadlines deadlines;
 
-	if (ev->level > 0 || ev->closing || ev->backend == NULL ||
+	if (ev->level > 0 || ev->life->closing || ev->backend == NULL ||
 		ev->fork_generation != base_fork_generation())
 		return;
 	if (slots_flush(ev) != 0)

@@ -92,11 +92,11 @@ static int leave(struct loop_call *call, enum turn last)
 		call->ev->longest_wait = call->longest_around;
 		if (call->outermost)
 			context_pulse(call->ev, CORE_OUTSIDE);
-		if (call->outermost && call->ev->break_pending) {
-			call->ev->break_pending = false;
+		if (call->outermost && call->ev->life->break_pending) {
+			call->ev->life->break_pending = false;
 			call->ev->broken = true;
 		}
-		gone = call->ev->closing;
+		gone = call->ev->life->closing;
 		if (!gone)
 			context_changed(call->ev);
 	}
@@ -108,13 +108,13 @@ static int leave(struct loop_call *call, enum turn last)
 /* A call that finds a break from before it began, and has nobody around it to pass it on to. */
 static bool take_break(struct loop_call *call)
 {
-	return call->outermost && call->ev->break_pending;
+	return call->outermost && call->ev->life->break_pending;
 }
 
 /* The question may free the context. */
 __attribute__((always_inline)) static inline bool stopped(const struct loop_call *call)
 {
-	if (unlikely(call->life->ev == NULL || call->ev->break_pending))
+	if (unlikely(call->life->ev == NULL || call->ev->life->break_pending))
 		return true;
 	if (likely(call->finished == NULL))
 		return false;
@@ -278,7 +278,7 @@ __attribute__((always_inline)) static inline enum turn dispatch_batch(
 			ready_look_ahead(ev, &events[i], n - i);
 		if (unlikely(!ready_dispatch(ev, &events[i], ev->handlers == handlers, &fired)))
 			return TURN_GONE;
-		if (unlikely(ev->break_pending))
+		if (unlikely(ev->life->break_pending))
 			return leave_rest(ev, &events[i + 1], n - i - 1);
 		if (unlikely(i % 16 == 15))
 			deadlines_look(ev);
@@ -293,7 +293,7 @@ __attribute__((noinline)) static enum turn before_wait(struct loop_call *call)
 
 	if (call->life->ready_count > 0) {
 		life_run(call->life);
-		if (call->life->ev == NULL || ev->closing)
+		if (call->life->ev == NULL || ev->life->closing)
 			return TURN_GONE;
 		if (stopped(call))
 			return TURN_WORKED;
@@ -337,13 +337,13 @@ __attribute__((always_inline)) static inline enum turn batch(struct loop_call *c
 /* What runs before the first wait is a turn, and what runs after the last. */
 static void begin_measuring(const struct loop_call *call)
 {
-	if (call->ev->observed && call->outermost)
+	if (call->ev->life->observed && call->outermost)
 		dispatch_turn_begins(call->ev);
 }
 
 static void end_measuring(const struct loop_call *call)
 {
-	if (call->life->ev != NULL && call->ev->observed && call->outermost)
+	if (call->life->ev != NULL && call->ev->life->observed && call->outermost)
 		dispatch_turn_ends(call->ev);
 }
 
@@ -377,7 +377,7 @@ static int run_once(
 	ev->longest_wait = longest;
 	if (!take_break(&call)) {
 		ev->turns++;
-		turn = ev->observed ? traced(&call, block, false) : once(ev, block);
+		turn = ev->life->observed ? traced(&call, block, false) : once(ev, block);
 	}
 	if (turn == TURN_IDLE) {
 		errno = EAGAIN;
@@ -414,7 +414,7 @@ static inline enum turn turns(struct loop_call *call)
 			return call->finished != NULL ? TURN_FAILED : TURN_WORKED;
 		}
 		call->ev->turns++;
-		turn = unlikely(call->ev->observed) ? traced(call, true, true) : batch(call);
+		turn = unlikely(call->ev->life->observed) ? traced(call, true, true) : batch(call);
 	} while (likely(turn == TURN_WORKED));
 	return turn;
 }
@@ -459,12 +459,12 @@ bool talev_loop_has_arrivals(const struct talev_context *ev)
 
 void talev_loop_break(struct talev_context *ev)
 {
-	ev->break_pending = true;
+	ev->life->break_pending = true;
 }
 
 bool talev_loop_broken(const struct talev_context *ev)
 {
-	return ev->broken || ev->break_pending;
+	return ev->broken || ev->life->break_pending;
 }
 
 void talev_loop_allow_nesting(struct talev_context *ev)

@@ -144,25 +144,25 @@ int ready_wait_watched(struct talev_context *ev, bool block, struct backend_even
 	int n;
 	int error;
 
-	if (block && !ev->observed && look_first(ev, events, max, &n))
+	if (block && !ev->life->observed && look_first(ev, events, max, &n))
 		return n;
 	if (block && ev->spin > 0) {
 		struct backend_deadlines deadlines;
 
-		if (ev->observed)
+		if (ev->life->observed)
 			before_wait(ev);
 		deadlines_get(ev, &deadlines);
 		if (!spin(ev, &deadlines, events, max, &n))
 			n = ready_wait_until(ev, dispatch_hooks_sleep(ev), events, max);
 	} else {
 		block = block && dispatch_hooks_sleep(ev);
-		if (ev->observed)
+		if (ev->life->observed)
 			before_wait(ev);
 		n = ready_wait_until(ev, block, events, max);
 	}
 	error = errno;
 	dispatch_hooks_awake(ev);
-	if (ev->observed)
+	if (ev->life->observed)
 		after_wait(ev);
 	errno = error;
 	return n;

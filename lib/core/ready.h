@@ -51,7 +51,7 @@ static inline int ready_wait_kernel(
 	context_count(&ev->waits);
 	if (likely(block))
 		context_pulse(ev, CORE_ASLEEP);
-	if (unlikely(ev->observed || ev->spin > 0 || !TAILQ_EMPTY(&ev->hooks)))
+	if (unlikely(ev->life->observed || ev->spin > 0 || !TAILQ_EMPTY(&ev->hooks)))
 		n = ready_wait_watched(ev, block, events, max);
 	else
 		n = ready_wait_until(ev, block, events, max);
@@ -121,7 +121,7 @@ __attribute__((always_inline)) static inline bool ready_fire(
 	struct life *life = ev->life;
 	struct life_frame frame;
 
-	if (unlikely(fs->handler == NULL || src->life.rec != NULL || ev->observed))
+	if (unlikely(fs->handler == NULL || src->life.rec != NULL || ev->life->observed))
 		return core_fire(ev, src, told, 0);
 	(void)life_enter(&frame, life, &src->life);
 	src->calls++;
@@ -130,7 +130,7 @@ __attribute__((always_inline)) static inline bool ready_fire(
 	life_leave(&frame);
 	if (unlikely(life->ready_count > 0))
 		life_settle(life);
-	return likely(life->ev != NULL && !ev->closing);
+	return likely(!life->closing);
 }
 
 /* Tells the next watcher that wants any of it; *fired says whether there was one. fresh: no
