@@ -81,6 +81,7 @@ static void context_disarm(struct source *src)
 
 	ev->life->closing = true;
 	src->ev = NULL;
+	context_set_plain(ev);
 	context_close_sources(ev);
 }
 
@@ -144,6 +145,7 @@ struct talev_context *core_context_create(
 	ev->src.ev = ev;
 	talloc_set_destructor(ev, context_destructor);
 	deadlines_read_clocks(ev);
+	context_set_plain(ev);
 	return ev;
 }
 
@@ -192,6 +194,7 @@ void talev_context_set_strict(struct talev_context *ev, bool strict)
 static void observe(struct talev_context *ev)
 {
 	ev->life->observed = ev->trace != NULL || ev->timing || ev->slow > 0;
+	context_set_plain(ev);
 }
 
 void talev_context_set_timing(struct talev_context *ev, bool on)

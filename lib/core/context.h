@@ -127,6 +127,12 @@ static inline void context_pulse(struct talev_context *ev, enum core_pulse_state
 	atomic_store_explicit(&ev->pulse, (uint8_t)state, memory_order_relaxed);
 }
 
+/* See core_is_plain(). */
+static inline void context_set_plain(struct talev_context *ev)
+{
+	ev->src.kind_mark = ev->trace == NULL && !ev->embedded && !ev->life->closing;
+}
+
 /* slot.c */
 void slots_init(struct talev_context *ev);
 void slots_destroy(struct talev_context *ev);

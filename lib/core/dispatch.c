@@ -192,6 +192,14 @@ static inline void immediate_remove(struct talev_context *ev, struct source *src
 	ev->immediate_count--;
 }
 
+int core_immediate_put(struct source *src, struct talev_context *ev)
+{
+	(void)owner_check(ev, src);
+	src->ev = ev;
+	immediate_insert(ev, src);
+	return 0;
+}
+
 __attribute__((noinline)) static void queue_observed(struct source *src, struct talev_context *ev)
 {
 	if (src->ev != NULL)
@@ -416,7 +424,7 @@ static enum unit run_light(struct talev_context *ev, struct source *src,
 	(void)life_enter(&frame, life, NULL);
 	do {
 		immediate_remove(ev, src);
-		if (kind->stays)
+		if (unlikely(kind->stays))
 			rest(ev, src);
 		else
 			src->ev = NULL;
@@ -424,9 +432,10 @@ static enum unit run_light(struct talev_context *ev, struct source *src,
 		src->calls++;
 		context_count(&ev->handlers);
 		ev->immediate_streak++;
-		kind->run(src, ev);
-	} while (run_on(ev, life, &frame) && ev->immediate_streak < budget &&
-		 (src = TAILQ_FIRST(&ev->immediates)) != NULL && (kind = light_kind(src)) != NULL);
+		kind->run(ev, src);
+	} while (likely(run_on(ev, life, &frame) && ev->immediate_streak < budget &&
+			(src = TAILQ_FIRST(&ev->immediates)) != NULL &&
+			(kind = light_kind(src)) != NULL));
 	life_leave(&frame);
 	return run_over(life);
 }

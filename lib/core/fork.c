@@ -63,6 +63,7 @@ int talev_re_initialise(struct talev_context *ev)
 	ev->reinitialising = false;
 	ev->fork_generation = base_fork_generation();
 	ev->embedded = false;
+	context_set_plain(ev);
 	/* What a batch on the stack still holds is of the old kernel objects. */
 	context_count(&ev->waits);
 	ops = ev->ops;
@@ -103,6 +104,7 @@ int talev_context_get_fd(struct talev_context *ev)
 	if (fd != -1) {
 		ev->embedded = true;
 		lookout_close(ev);
+		context_set_plain(ev);
 		context_changed(ev);
 	}
 	return fd;
