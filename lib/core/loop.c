@@ -114,7 +114,7 @@ static bool take_break(struct loop_call *call)
 /* The question may free the context. */
 __attribute__((always_inline)) static inline bool stopped(const struct loop_call *call)
 {
-	if (unlikely(call->life->ev == NULL || call->ev->life->break_pending))
+	if (unlikely(call->life->break_pending))
 		return true;
 	if (likely(call->finished == NULL))
 		return false;
@@ -156,7 +156,6 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 {
 	struct backend_event event;
 	enum unit unit;
-	bool fired;
 
 	for (;;) {
 		talev_time_t lookout = ev->lookout;
@@ -171,10 +170,11 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 		}
 		deadlines_new_time(ev);
 		if (n == 1) {
-			bool there = ready_dispatch(ev, &event, true, &fired);
+			uint32_t told;
+			struct source *src = ready_choose(ev, &event, true, &told);
 
-			if (fired)
-				return there ? TURN_WORKED : TURN_GONE;
+			if (src != NULL)
+				return ready_fire(ev, src, told) ? TURN_WORKED : TURN_GONE;
 		}
 		unit = dispatch_one(ev, true, true);
 		if (unit != UNIT_NONE)
@@ -247,43 +247,79 @@ static bool may_sleep(struct talev_context *ev)
 }
 
 /* Reports that come to nobody: what is still ready is reported again. */
-__attribute__((noinline)) static enum turn leave_rest(
+__attribute__((noinline)) static void leave_rest(
 	struct talev_context *ev, const struct backend_event *events, int n)
 {
 	for (int i = 0; i < n; i++)
 		slot_untold(ev, events[i].fd, events[i].generation);
-	return TURN_WORKED;
 }
 
+/* Between two handlers of a batch, outside of the frame that they share. TURN_IDLE: go on. waits,
+ * handlers: how many there had been of them when the batch came. */
+__attribute__((noinline)) static enum turn between(
+	struct loop_call *call, struct life_frame *frame, uint64_t waits, uint64_t handlers)
+{
+	struct talev_context *ev = call->ev;
+
+	if (!ready_leave(frame, call->life))
+		return TURN_GONE;
+	if (call->life->break_pending)
+		return TURN_WORKED;
+	if (context_any_urgent(ev)) {
+		dispatch_earn(ev);
+		if (dispatch_urgent(ev) == UNIT_GONE)
+			return TURN_GONE;
+	}
+	/* If a nested loop has waited, what this wait reported is old news. */
+	if (ev->handlers != handlers && (stopped(call) || ev->waits != waits))
+		return call->life->ev == NULL ? TURN_GONE : TURN_WORKED;
+	(void)life_enter(frame, call->life, NULL);
+	return TURN_IDLE;
+}
+
+/* All handlers share one frame, which is left for whatever else is to be done. */
 __attribute__((always_inline)) static inline enum turn dispatch_batch(
 	struct loop_call *call, const struct backend_event *events, int n)
 {
 	struct talev_context *ev = call->ev;
+	struct life *life = call->life;
 	uint64_t waits = ev->waits;
 	uint64_t handlers = ev->handlers;
+	bool disturbed = context_any_urgent(ev);
+	struct life_frame frame;
 
-	for (int i = 0; i < n; i++) {
-		bool fired;
+	if (unlikely(n == 0))
+		return TURN_WORKED;
+	(void)life_enter(&frame, life, NULL);
+	for (int i = 0;;) {
+		struct source *src;
+		uint32_t told;
 
-		if (unlikely(context_any_urgent(ev))) {
-			dispatch_earn(ev);
-			if (dispatch_urgent(ev) == UNIT_GONE)
-				return TURN_GONE;
+		if (unlikely(disturbed)) {
+			enum turn turn = between(call, &frame, waits, handlers);
+
+			if (turn == TURN_WORKED)
+				leave_rest(ev, &events[i], n - i);
+			if (turn != TURN_IDLE)
+				return turn;
 		}
-		/* If a nested loop has waited, what this wait reported is old news. */
-		if (ev->handlers != handlers && (stopped(call) || ev->waits != waits))
-			return call->life->ev == NULL ? TURN_GONE
-						      : leave_rest(ev, &events[i], n - i);
 		if (ev->slots.page_count > LOOK_AHEAD)
 			ready_look_ahead(ev, &events[i], n - i);
-		if (unlikely(!ready_dispatch(ev, &events[i], ev->handlers == handlers, &fired)))
-			return TURN_GONE;
-		if (unlikely(ev->life->break_pending))
-			return leave_rest(ev, &events[i + 1], n - i - 1);
-		if (unlikely(i % 16 == 15))
+		src = ready_choose(ev, &events[i], ev->handlers == handlers, &told);
+		if (likely(src != NULL)) {
+			if (ready_plain(life, src))
+				ready_call(ev, src, told, &frame);
+			else if (!ready_call_within(ev, src, told, &frame))
+				break;
+		}
+		if (++i == n)
+			break;
+		if (unlikely(i % 16 == 0) && !life->closing)
 			deadlines_look(ev);
+		disturbed = life->unrest != 0 || !life_frame_plain(&frame) ||
+			    call->finished != NULL || ev->waits != waits || context_any_urgent(ev);
 	}
-	return TURN_WORKED;
+	return ready_leave(&frame, life) ? TURN_WORKED : TURN_GONE;
 }
 
 /* What goes before a wait. TURN_IDLE: there is something to wait for. */

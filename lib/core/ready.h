@@ -113,56 +113,84 @@ __attribute__((always_inline)) static inline void ready_look_ahead(
 	}
 }
 
-/* core_fire(), for a watcher like most. */
-__attribute__((always_inline)) static inline bool ready_fire(
-	struct talev_context *ev, struct source *src, uint32_t told)
+/* The next watcher that wants any of it; *told: of what. NULL: there is none. fresh: no handler has
+ * run since the report. */
+__attribute__((always_inline)) static inline struct source *ready_choose(
+	struct talev_context *ev, const struct backend_event *event, bool fresh, uint32_t *told)
+{
+	struct slot *slot = ready_find(ev, event);
+	uint32_t events = event->events;
+	struct source *src;
+	uint32_t picked;
+
+	if (unlikely(slot == NULL)) {
+		/* An earlier handler may have freed it. If none has, it comes again. */
+		ev->suspect = true;
+		return NULL;
+	}
+	if (unlikely(!fresh && slot->blocking != BLOCKING_NO))
+		events = ready_still(ev, slot, event);
+	src = LIST_FIRST(&slot->watchers);
+	*told = likely(src != NULL) ? ready_match(src, events) : 0;
+	if (likely(*told != 0 && LIST_NEXT(src, watch_link) == NULL))
+		return src;
+	src = ready_pick(src, events, &picked);
+	if (src == NULL) {
+		slot_untold(ev, event->fd, event->generation);
+		return NULL;
+	}
+	slot_move_last(slot, src);
+	*told = picked;
+	return src;
+}
+
+/* Is it a watcher like most? Then its handler can be called without core_fire(). */
+static inline bool ready_plain(const struct life *life, const struct source *src)
+{
+	return likely(((const struct fd_source *)src)->handler != NULL && src->life.rec == NULL &&
+		      !life->observed);
+}
+
+/* Calls the handler of such a one, in a frame that it may share with others. */
+__attribute__((always_inline)) static inline void ready_call(
+	struct talev_context *ev, struct source *src, uint32_t told, struct life_frame *frame)
 {
 	struct fd_source *fs = (struct fd_source *)src;
-	struct life *life = ev->life;
-	struct life_frame frame;
 
-	if (unlikely(fs->handler == NULL || src->life.rec != NULL || ev->life->observed))
-		return core_fire(ev, src, told, 0);
-	(void)life_enter(&frame, life, &src->life);
+	frame->object = &src->life;
 	src->calls++;
 	context_count(&ev->handlers);
 	fs->handler(ev, (struct talev_fd *)fs, (uint16_t)told, src->private_data);
-	life_leave(&frame);
+}
+
+/* False: the context is gone or going. */
+static inline bool ready_leave(struct life_frame *frame, struct life *life)
+{
+	life_leave(frame);
 	if (unlikely(life->ready_count > 0))
 		life_settle(life);
 	return likely(!life->closing);
 }
 
-/* Tells the next watcher that wants any of it; *fired says whether there was one. fresh: no
- * handler has run since the report. False as core_fire(). */
-__attribute__((always_inline)) static inline bool ready_dispatch(
-	struct talev_context *ev, const struct backend_event *event, bool fresh, bool *fired)
+/* core_fire(), for a watcher like most. */
+static inline bool ready_fire(struct talev_context *ev, struct source *src, uint32_t told)
 {
-	struct slot *slot = ready_find(ev, event);
-	uint32_t events = event->events;
-	struct source *src;
-	uint32_t told;
+	struct life *life = ev->life;
+	struct life_frame frame;
 
-	*fired = false;
-	if (unlikely(slot == NULL)) {
-		/* An earlier handler may have freed it. If none has, it comes again. */
-		ev->suspect = true;
-		return true;
-	}
-	if (unlikely(!fresh && slot->blocking != BLOCKING_NO))
-		events = ready_still(ev, slot, event);
-	src = LIST_FIRST(&slot->watchers);
-	told = likely(src != NULL) ? ready_match(src, events) : 0;
-	if (unlikely(told == 0 || LIST_NEXT(src, watch_link) != NULL)) {
-		src = ready_pick(src, events, &told);
-		if (src == NULL) {
-			slot_untold(ev, event->fd, event->generation);
-			return true;
-		}
-		slot_move_last(slot, src);
-	}
-	*fired = true;
-	return ready_fire(ev, src, told);
+	if (!ready_plain(life, src))
+		return core_fire(ev, src, told, 0);
+	(void)life_enter(&frame, life, NULL);
+	ready_call(ev, src, told, &frame);
+	return ready_leave(&frame, life);
+}
+
+/* core_fire() of another. */
+static inline bool ready_call_within(
+	struct talev_context *ev, struct source *src, uint32_t told, struct life_frame *frame)
+{
+	frame->object = NULL;
+	return core_fire(ev, src, told, 0);
 }
 
 #endif
