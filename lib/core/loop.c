@@ -6,8 +6,6 @@
 
 /* How many descriptors one wait of talev_loop_wait() may report. */
 #define BATCH BACKEND_BATCH
-/* With the watchers of more pages of slots than that it pays to look ahead. */
-#define LOOK_AHEAD 4
 
 enum turn {
 	TURN_WORKED,
@@ -151,6 +149,17 @@ static bool limited(const struct talev_context *ev)
 	return ev->longest_wait != 0;
 }
 
+/* The only report of a wait. *told: somebody was. */
+static inline enum turn dispatch_single(
+	struct talev_context *ev, const struct backend_event *event, bool *told)
+{
+	uint32_t events;
+	struct source *src = ready_choose(ev, slot_get(ev, event->fd), event, true, &events);
+
+	*told = src != NULL;
+	return src == NULL || ready_fire(ev, src, events) ? TURN_WORKED : TURN_GONE;
+}
+
 /* Waits, and runs one handler: a descriptor's, or what the wait brought before it. */
 static enum turn wait_once(struct talev_context *ev, bool block)
 {
@@ -170,11 +179,11 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 		}
 		deadlines_new_time(ev);
 		if (n == 1) {
-			uint32_t told;
-			struct source *src = ready_choose(ev, &event, true, &told);
+			bool told;
+			enum turn turn = dispatch_single(ev, &event, &told);
 
-			if (src != NULL)
-				return ready_fire(ev, src, told) ? TURN_WORKED : TURN_GONE;
+			if (told)
+				return turn;
 		}
 		unit = dispatch_one(ev, true, true);
 		if (unit != UNIT_NONE)
@@ -278,7 +287,7 @@ __attribute__((noinline)) static enum turn between(
 }
 
 /* All handlers share one frame, which is left for whatever else is to be done. */
-__attribute__((always_inline)) static inline enum turn dispatch_batch(
+__attribute__((noinline)) static enum turn dispatch_many(
 	struct loop_call *call, const struct backend_event *events, int n)
 {
 	struct talev_context *ev = call->ev;
@@ -286,12 +295,13 @@ __attribute__((always_inline)) static inline enum turn dispatch_batch(
 	uint64_t waits = ev->waits;
 	uint64_t handlers = ev->handlers;
 	bool disturbed = context_any_urgent(ev);
+	struct slot *slot = slot_get(ev, events[0].fd);
+	struct slot *next = n > 1 ? slot_get(ev, events[1].fd) : NULL;
 	struct life_frame frame;
 
-	if (unlikely(n == 0))
-		return TURN_WORKED;
 	(void)life_enter(&frame, life, NULL);
 	for (int i = 0;;) {
+		struct slot *after;
 		struct source *src;
 		uint32_t told;
 
@@ -303,9 +313,9 @@ __attribute__((always_inline)) static inline enum turn dispatch_batch(
 			if (turn != TURN_IDLE)
 				return turn;
 		}
-		if (ev->slots.page_count > LOOK_AHEAD)
-			ready_look_ahead(ev, &events[i], n - i);
-		src = ready_choose(ev, &events[i], ev->handlers == handlers, &told);
+		after = i + 2 < n ? slot_get(ev, events[i + 2].fd) : NULL;
+		ready_look_ahead(next, after);
+		src = ready_choose(ev, slot, &events[i], ev->handlers == handlers, &told);
 		if (likely(src != NULL)) {
 			if (ready_plain(life, src))
 				ready_call(ev, src, told, &frame);
@@ -314,6 +324,8 @@ __attribute__((always_inline)) static inline enum turn dispatch_batch(
 		}
 		if (++i == n)
 			break;
+		slot = next;
+		next = after;
 		if (unlikely(i % 16 == 0) && !life->closing)
 			deadlines_look(ev);
 		disturbed = life->unrest != 0 || !life_frame_plain(&frame) ||
@@ -351,6 +363,7 @@ __attribute__((always_inline)) static inline enum turn batch(struct loop_call *c
 	struct talev_context *ev = call->ev;
 	struct backend_event events[BATCH];
 	bool block = true;
+	bool told;
 	int n;
 
 	/* Asked for right before the kernel is entered, which waits for it. */
@@ -367,7 +380,11 @@ __attribute__((always_inline)) static inline enum turn batch(struct loop_call *c
 	if (unlikely(n < 0))
 		return was_forked(ev) ? TURN_WORKED : failed();
 	deadlines_look_after_wait(ev);
-	return dispatch_batch(call, events, n);
+	if (unlikely(n == 0))
+		return TURN_WORKED;
+	if (n > 1 || unlikely(context_any_urgent(ev)))
+		return dispatch_many(call, events, n);
+	return dispatch_single(ev, events, &told);
 }
 
 /* What runs before the first wait is a turn, and what runs after the last. */

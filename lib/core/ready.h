@@ -27,12 +27,16 @@ struct source *ready_pick(struct source *first, uint32_t events, uint32_t *told)
 /* There hardly ever is any. */
 static inline int ready_sift(struct talev_context *ev, struct backend_event *events, int n)
 {
-	uint32_t special = ev->suspect;
+	uint32_t generations = 0;
+	uint32_t told = ev->suspect ? BACKEND_CLOSED : 0;
 
-	for (int i = 0; i < n; i++)
-		special |= (events[i].generation & SLOT_INTERNAL) |
-			   (events[i].events & BACKEND_CLOSED);
-	return likely(special == 0) ? n : ready_sift_some(ev, events, n);
+	for (int i = 0; i < n; i++) {
+		generations |= events[i].generation;
+		told |= events[i].events;
+	}
+	if (unlikely((generations & SLOT_INTERNAL) != 0 || (told & BACKEND_CLOSED) != 0))
+		return ready_sift_some(ev, events, n);
+	return n;
 }
 
 static inline int ready_wait_until(
@@ -87,43 +91,32 @@ static inline uint32_t ready_match(const struct source *src, uint32_t events)
 	return told != 0 ? told : flags & BACKEND_EVENTS;
 }
 
-static inline struct slot *ready_find(
-	const struct talev_context *ev, const struct backend_event *event)
-{
-	struct slot *slot = slot_get(ev, event->fd);
-
-	return slot != NULL && slot->generation == event->generation ? slot : NULL;
-}
-
-/* Thousands of watchers do not fit into a cache: while one is told, the next one comes nearer.
- * event: the one that is told next; left: how many there are with it. gcc 12 drops calls of what
- * only prefetches, unless it has to inline them. */
+/* Thousands of watchers do not fit into a cache: while one is told, the next one comes nearer, and
+ * the slot of the one after that. gcc 12 drops calls of what only prefetches, unless it has to
+ * inline them. */
 __attribute__((always_inline)) static inline void ready_look_ahead(
-	const struct talev_context *ev, const struct backend_event *event, int left)
+	const struct slot *next, const struct slot *after)
 {
-	const struct slot *slot;
+	const struct fd_source *fs =
+		next != NULL ? (const struct fd_source *)LIST_FIRST(&next->watchers) : NULL;
 
-	if (left > 2)
-		__builtin_prefetch(slot_get(ev, event[2].fd));
-	if (left > 1 && (slot = slot_get(ev, event[1].fd)) != NULL) {
-		const struct fd_source *fs = (const struct fd_source *)LIST_FIRST(&slot->watchers);
-
+	__builtin_prefetch(after);
+	if (fs != NULL) {
 		__builtin_prefetch(&fs->src.private_data);
 		__builtin_prefetch(&fs->flags);
 	}
 }
 
-/* The next watcher that wants any of it; *told: of what. NULL: there is none. fresh: no handler has
- * run since the report. */
-__attribute__((always_inline)) static inline struct source *ready_choose(
-	struct talev_context *ev, const struct backend_event *event, bool fresh, uint32_t *told)
+/* The next watcher that wants any of it; *told: of what. NULL: there is none. slot: of its
+ * descriptor. fresh: no handler has run since the report. */
+__attribute__((always_inline)) static inline struct source *ready_choose(struct talev_context *ev,
+	struct slot *slot, const struct backend_event *event, bool fresh, uint32_t *told)
 {
-	struct slot *slot = ready_find(ev, event);
 	uint32_t events = event->events;
 	struct source *src;
 	uint32_t picked;
 
-	if (unlikely(slot == NULL)) {
+	if (unlikely(slot == NULL || slot->generation != event->generation)) {
 		/* An earlier handler may have freed it. If none has, it comes again. */
 		ev->suspect = true;
 		return NULL;
