@@ -22,7 +22,7 @@ struct talev_context *core_usable(struct talev_context *ev)
 		errno = EINVAL;
 		return NULL;
 	}
-	if (ev->closing || ev->backend == NULL) {
+	if (ev->life->closing || ev->backend == NULL) {
 		errno = ESHUTDOWN;
 		return NULL;
 	}
@@ -79,8 +79,9 @@ static void context_disarm(struct source *src)
 {
 	struct talev_context *ev = (struct talev_context *)src;
 
-	ev->closing = true;
+	ev->life->closing = true;
 	src->ev = NULL;
+	context_set_plain(ev);
 	context_close_sources(ev);
 }
 
@@ -151,6 +152,7 @@ struct talev_context *core_context_create(
 	ev->src.ev = ev;
 	talloc_set_destructor(ev, context_destructor);
 	deadlines_read_clocks(ev);
+	context_set_plain(ev);
 	return ev;
 }
 
@@ -198,7 +200,8 @@ void talev_context_set_strict(struct talev_context *ev, bool strict)
 
 static void observe(struct talev_context *ev)
 {
-	ev->observed = ev->trace != NULL || ev->timing || ev->slow > 0;
+	ev->life->observed = ev->trace != NULL || ev->timing || ev->slow > 0;
+	context_set_plain(ev);
 }
 
 void talev_context_set_timing(struct talev_context *ev, bool on)

@@ -54,11 +54,8 @@ struct talev_context {
 	/* Of ops, without a look into a line that is for nothing else. */
 	int (*wait)(struct backend *be, const struct backend_deadlines *deadlines, bool block,
 		struct backend_event *events, int max);
-	int batch;     /* how many reports a turn takes: one of a backend that has its own time */
-	bool observed; /* somebody traces or measures the handlers */
-	bool suspect;  /* a report came that nobody knew: the next ones are looked at first */
-	bool break_pending;
-	bool closing;
+	int batch;    /* how many reports a turn takes: one of a backend that has its own time */
+	bool suspect; /* a report came that nobody knew: the next ones are looked at first */
 	TAILQ_HEAD(, core_hook) hooks;
 	size_t immediate_count;
 	size_t due_count;
@@ -129,6 +126,12 @@ static inline void context_count(_Atomic uint64_t *counter)
 static inline void context_pulse(struct talev_context *ev, enum core_pulse_state state)
 {
 	atomic_store_explicit(&ev->pulse, (uint8_t)state, memory_order_relaxed);
+}
+
+/* See core_is_plain(). */
+static inline void context_set_plain(struct talev_context *ev)
+{
+	ev->src.kind_mark = ev->trace == NULL && !ev->embedded && !ev->life->closing;
 }
 
 /* slot.c */

@@ -38,6 +38,11 @@ static inline bool core_is_known(const struct talev_context *ev)
 	return ev != NULL && ev == core_known &&
 	       ((const struct source *)ev)->life.state == TALEV_LIVE;
 }
+/* True: so it is, and nobody is told when its queues change: it is neither traced nor embedded. */
+static inline bool core_is_plain(const struct talev_context *ev)
+{
+	return ev != NULL && ev == core_known && ((const struct source *)ev)->kind_mark;
+}
 
 /* One clock of the context: the kernel's, or its backend's. */
 talev_time_t core_now(struct talev_context *ev, enum talev_clock clock);
@@ -82,6 +87,8 @@ bool core_call(struct source *src, void (*fn)(struct source *src));
 /* Immediates: to the tail of the queue; out of it; out of turn while it is disabled, and to the
  * tail afterwards. Nothing happens to one that is not queued. */
 void core_immediate_queue(struct source *src, struct talev_context *ev);
+/* The same for one that is source_idle(), and a context that core_is_plain(). Returns 0. */
+int core_immediate_put(struct source *src, struct talev_context *ev);
 void core_immediate_unqueue(struct source *src);
 void core_immediate_hold(struct source *src, bool hold);
 

@@ -82,7 +82,7 @@ bool core_call(struct source *src, void (*fn)(struct source *src))
 {
 	struct core_pin made;
 
-	if (src->ev->observed)
+	if (src->ev->life->observed)
 		return call_observed(src, fn);
 	if (!pin(&made, src))
 		return false;
@@ -95,12 +95,11 @@ bool core_call(struct source *src, void (*fn)(struct source *src))
  * context. */
 static bool not_fired(struct life *life, struct source *src)
 {
-	struct talev_context *ev = life->ev;
 	bool there;
 
 	life_ref(life);
 	source_close(src, NULL);
-	there = life->ev != NULL && !ev->closing;
+	there = !life->closing;
 	life_unref(life);
 	return there;
 }
@@ -148,7 +147,7 @@ __attribute__((noinline)) static bool fire_observed(
 		core_trace(ev, TALEV_TRACE_AFTER_HANDLER, there ? src : NULL);
 	if (life->ready_count > 0)
 		life_settle(life);
-	return life->ev != NULL && !ev->closing;
+	return !life->closing;
 }
 
 /* Every handler comes through here: what hardly any context asks for is asked for in one place. */
@@ -159,7 +158,7 @@ static inline bool fire_source(
 	struct life *life = ev->life;
 	struct life_frame frame;
 
-	if (ev->observed)
+	if (ev->life->observed)
 		return fire_observed(ev, src, flags, now);
 	if (!life_enter(&frame, life, &src->life))
 		return not_fired(life, src);
@@ -171,7 +170,7 @@ static inline bool fire_source(
 		kind->fired(src);
 	if (life->ready_count > 0)
 		life_settle(life);
-	return life->ev != NULL && !ev->closing;
+	return !life->closing;
 }
 
 bool core_fire(struct talev_context *ev, struct source *src, uint32_t flags, talev_time_t now)
@@ -191,6 +190,14 @@ static inline void immediate_remove(struct talev_context *ev, struct source *src
 	src->place = PLACE_NONE;
 	TAILQ_REMOVE(&ev->immediates, src, link);
 	ev->immediate_count--;
+}
+
+int core_immediate_put(struct source *src, struct talev_context *ev)
+{
+	(void)owner_check(ev, src);
+	src->ev = ev;
+	immediate_insert(ev, src);
+	return 0;
 }
 
 __attribute__((noinline)) static void queue_observed(struct source *src, struct talev_context *ev)
@@ -259,7 +266,7 @@ void core_post(struct source *src)
 	struct talev_context *ev = src->ev;
 
 	/* Its queues have been emptied already, and nobody would look into them again. */
-	if (ev->closing)
+	if (ev->life->closing)
 		return;
 	if (src->place == PLACE_RESTING)
 		TAILQ_REMOVE(&ev->resting, src, link);
@@ -387,16 +394,15 @@ static enum unit fire(
 static inline bool run_on(
 	struct talev_context *ev, struct life *life, const struct life_frame *frame)
 {
-	return life->ev != NULL && life->ready_count == 0 && life_frame_plain(frame) &&
-	       !ev->closing && !ev->break_pending &&
-	       (TAILQ_EMPTY(&ev->hooks) || !dispatch_hooks_pending(ev)) && !ev->observed;
+	return likely(life->unrest == 0) && life_frame_plain(frame) &&
+	       (likely(TAILQ_EMPTY(&ev->hooks)) || !dispatch_hooks_pending(ev));
 }
 
 static inline enum unit run_over(struct life *life)
 {
 	if (life->ready_count > 0)
 		life_settle(life);
-	return life->ev != NULL && !life->ev->closing ? UNIT_DONE : UNIT_GONE;
+	return !life->closing ? UNIT_DONE : UNIT_GONE;
 }
 
 /* The kind of one that is light; NULL: it is not. */
@@ -418,7 +424,7 @@ static enum unit run_light(struct talev_context *ev, struct source *src,
 	(void)life_enter(&frame, life, NULL);
 	do {
 		immediate_remove(ev, src);
-		if (kind->stays)
+		if (unlikely(kind->stays))
 			rest(ev, src);
 		else
 			src->ev = NULL;
@@ -426,9 +432,10 @@ static enum unit run_light(struct talev_context *ev, struct source *src,
 		src->calls++;
 		context_count(&ev->handlers);
 		ev->immediate_streak++;
-		kind->run(src, ev);
-	} while (run_on(ev, life, &frame) && ev->immediate_streak < budget &&
-		 (src = TAILQ_FIRST(&ev->immediates)) != NULL && (kind = light_kind(src)) != NULL);
+		kind->run(ev, src);
+	} while (likely(run_on(ev, life, &frame) && ev->immediate_streak < budget &&
+			(src = TAILQ_FIRST(&ev->immediates)) != NULL &&
+			(kind = light_kind(src)) != NULL));
 	life_leave(&frame);
 	return run_over(life);
 }
@@ -441,7 +448,7 @@ static inline enum unit run_immediates(struct talev_context *ev, unsigned budget
 	if (src == NULL)
 		return UNIT_NONE;
 	kind = light_kind(src);
-	if (kind != NULL && !ev->observed)
+	if (kind != NULL && !ev->life->observed)
 		return run_light(ev, src, kind, budget);
 	/* It is the kind that takes it out of the queue: the handler may queue it again. */
 	ev->immediate_streak++;
@@ -510,7 +517,7 @@ static inline enum unit run_timers(struct talev_context *ev, unsigned budget)
 	src = TAILQ_FIRST(&ev->due);
 	if (src == NULL)
 		return UNIT_NONE;
-	if (src->life.rec == NULL && !ev->observed)
+	if (src->life.rec == NULL && !ev->life->observed)
 		return run_due(ev, src, budget);
 	return fire(ev, take_due(ev, src), FIRE_TIMER, turn_time_of(ev, src));
 }
@@ -566,6 +573,6 @@ enum unit dispatch_urgent(struct talev_context *ev)
 			unit = run_immediates(ev, ev->immediate_budget);
 		if (unit == UNIT_NONE && (ev->strict || ev->timer_streak < ev->timer_budget))
 			unit = run_timers(ev, ev->timer_budget);
-	} while (unit == UNIT_DONE && !ev->break_pending);
+	} while (unit == UNIT_DONE && !ev->life->break_pending);
 	return unit;
 }

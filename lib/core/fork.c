@@ -46,7 +46,7 @@ int talev_re_initialise(struct talev_context *ev)
 		errno = EINVAL;
 		return -1;
 	}
-	if (ev->closing) {
+	if (ev->life->closing) {
 		errno = ESHUTDOWN;
 		return -1;
 	}
@@ -63,6 +63,7 @@ int talev_re_initialise(struct talev_context *ev)
 	ev->reinitialising = false;
 	ev->fork_generation = base_fork_generation();
 	ev->embedded = false;
+	context_set_plain(ev);
 	/* What a batch on the stack still holds is of the old kernel objects. */
 	context_count(&ev->waits);
 	ops = ev->ops;
@@ -103,6 +104,7 @@ int talev_context_get_fd(struct talev_context *ev)
 	if (fd != -1) {
 		ev->embedded = true;
 		lookout_close(ev);
+		context_set_plain(ev);
 		context_changed(ev);
 	}
 	return fd;
@@ -114,7 +116,7 @@ void context_changed_embedded(struct talev_context *ev)
 {
 	struct backend_deadlines deadlines;
 
-	if (ev->level > 0 || ev->closing || ev->backend == NULL ||
+	if (ev->level > 0 || ev->life->closing || ev->backend == NULL ||
 		ev->fork_generation != base_fork_generation())
 		return;
 	if (slots_flush(ev) != 0)

@@ -6,8 +6,6 @@
 
 /* How many descriptors one wait of talev_loop_wait() may report. */
 #define BATCH BACKEND_BATCH
-/* With the watchers of more pages of slots than that it pays to look ahead. */
-#define LOOK_AHEAD 4
 
 enum turn {
 	TURN_WORKED,
@@ -94,11 +92,11 @@ static int leave(struct loop_call *call, enum turn last)
 		call->ev->longest_wait = call->longest_around;
 		if (call->outermost)
 			context_pulse(call->ev, CORE_OUTSIDE);
-		if (call->outermost && call->ev->break_pending) {
-			call->ev->break_pending = false;
+		if (call->outermost && call->ev->life->break_pending) {
+			call->ev->life->break_pending = false;
 			call->ev->broken = true;
 		}
-		gone = call->ev->closing;
+		gone = call->ev->life->closing;
 		if (!gone)
 			context_changed(call->ev);
 	}
@@ -110,13 +108,13 @@ static int leave(struct loop_call *call, enum turn last)
 /* A call that finds a break from before it began, and has nobody around it to pass it on to. */
 static bool take_break(struct loop_call *call)
 {
-	return call->outermost && call->ev->break_pending;
+	return call->outermost && call->ev->life->break_pending;
 }
 
 /* The question may free the context. */
 __attribute__((always_inline)) static inline bool stopped(const struct loop_call *call)
 {
-	if (unlikely(call->life->ev == NULL || call->ev->break_pending))
+	if (unlikely(call->life->break_pending))
 		return true;
 	if (likely(call->finished == NULL))
 		return false;
@@ -153,12 +151,22 @@ static bool limited(const struct talev_context *ev)
 	return ev->longest_wait != 0;
 }
 
+/* The only report of a wait. *told: somebody was. */
+static inline enum turn dispatch_single(
+	struct talev_context *ev, const struct backend_event *event, bool *told)
+{
+	uint32_t events;
+	struct source *src = ready_choose(ev, slot_get(ev, event->fd), event, true, &events);
+
+	*told = src != NULL;
+	return src == NULL || ready_fire(ev, src, events) ? TURN_WORKED : TURN_GONE;
+}
+
 /* Waits, and runs one handler: a descriptor's, or what the wait brought before it. */
 static enum turn wait_once(struct talev_context *ev, bool block)
 {
 	struct backend_event event;
 	enum unit unit;
-	bool fired;
 
 	for (;;) {
 		talev_time_t lookout = ev->lookout;
@@ -173,10 +181,11 @@ static enum turn wait_once(struct talev_context *ev, bool block)
 		}
 		deadlines_new_time(ev);
 		if (n == 1) {
-			bool there = ready_dispatch(ev, &event, true, &fired);
+			bool told;
+			enum turn turn = dispatch_single(ev, &event, &told);
 
-			if (fired)
-				return there ? TURN_WORKED : TURN_GONE;
+			if (told)
+				return turn;
 		}
 		unit = dispatch_one(ev, true, true);
 		if (unit != UNIT_NONE)
@@ -249,43 +258,82 @@ static bool may_sleep(struct talev_context *ev)
 }
 
 /* Reports that come to nobody: what is still ready is reported again. */
-__attribute__((noinline)) static enum turn leave_rest(
+__attribute__((noinline)) static void leave_rest(
 	struct talev_context *ev, const struct backend_event *events, int n)
 {
 	for (int i = 0; i < n; i++)
 		slot_untold(ev, events[i].fd, events[i].generation);
-	return TURN_WORKED;
 }
 
-__attribute__((always_inline)) static inline enum turn dispatch_batch(
+/* Between two handlers of a batch, outside of the frame that they share. TURN_IDLE: go on. waits,
+ * handlers: how many there had been of them when the batch came. */
+__attribute__((noinline)) static enum turn between(
+	struct loop_call *call, struct life_frame *frame, uint64_t waits, uint64_t handlers)
+{
+	struct talev_context *ev = call->ev;
+
+	if (!ready_leave(frame, call->life))
+		return TURN_GONE;
+	if (call->life->break_pending)
+		return TURN_WORKED;
+	if (context_any_urgent(ev)) {
+		dispatch_earn(ev);
+		if (dispatch_urgent(ev) == UNIT_GONE)
+			return TURN_GONE;
+	}
+	/* If a nested loop has waited, what this wait reported is old news. */
+	if (ev->handlers != handlers && (stopped(call) || ev->waits != waits))
+		return call->life->ev == NULL ? TURN_GONE : TURN_WORKED;
+	(void)life_enter(frame, call->life, NULL);
+	return TURN_IDLE;
+}
+
+/* All handlers share one frame, which is left for whatever else is to be done. */
+__attribute__((noinline)) static enum turn dispatch_many(
 	struct loop_call *call, const struct backend_event *events, int n)
 {
 	struct talev_context *ev = call->ev;
+	struct life *life = call->life;
 	uint64_t waits = ev->waits;
 	uint64_t handlers = ev->handlers;
+	bool disturbed = context_any_urgent(ev);
+	struct slot *slot = slot_get(ev, events[0].fd);
+	struct slot *next = n > 1 ? slot_get(ev, events[1].fd) : NULL;
+	struct life_frame frame;
 
-	for (int i = 0; i < n; i++) {
-		bool fired;
+	(void)life_enter(&frame, life, NULL);
+	for (int i = 0;;) {
+		struct slot *after;
+		struct source *src;
+		uint32_t told;
 
-		if (unlikely(context_any_urgent(ev))) {
-			dispatch_earn(ev);
-			if (dispatch_urgent(ev) == UNIT_GONE)
-				return TURN_GONE;
+		if (unlikely(disturbed)) {
+			enum turn turn = between(call, &frame, waits, handlers);
+
+			if (turn == TURN_WORKED)
+				leave_rest(ev, &events[i], n - i);
+			if (turn != TURN_IDLE)
+				return turn;
 		}
-		/* If a nested loop has waited, what this wait reported is old news. */
-		if (ev->handlers != handlers && (stopped(call) || ev->waits != waits))
-			return call->life->ev == NULL ? TURN_GONE
-						      : leave_rest(ev, &events[i], n - i);
-		if (ev->slots.page_count > LOOK_AHEAD)
-			ready_look_ahead(ev, &events[i], n - i);
-		if (unlikely(!ready_dispatch(ev, &events[i], ev->handlers == handlers, &fired)))
-			return TURN_GONE;
-		if (unlikely(ev->break_pending))
-			return leave_rest(ev, &events[i + 1], n - i - 1);
-		if (unlikely(i % 16 == 15))
+		after = i + 2 < n ? slot_get(ev, events[i + 2].fd) : NULL;
+		ready_look_ahead(next, after);
+		src = ready_choose(ev, slot, &events[i], ev->handlers == handlers, &told);
+		if (likely(src != NULL)) {
+			if (ready_plain(life, src))
+				ready_call(ev, src, told, &frame);
+			else if (!ready_call_within(ev, src, told, &frame))
+				break;
+		}
+		if (++i == n)
+			break;
+		slot = next;
+		next = after;
+		if (unlikely(i % 16 == 0) && !life->closing)
 			deadlines_look(ev);
+		disturbed = life->unrest != 0 || !life_frame_plain(&frame) ||
+			    call->finished != NULL || ev->waits != waits || context_any_urgent(ev);
 	}
-	return TURN_WORKED;
+	return ready_leave(&frame, life) ? TURN_WORKED : TURN_GONE;
 }
 
 /* What goes before a wait. TURN_IDLE: there is something to wait for. */
@@ -295,7 +343,7 @@ __attribute__((noinline)) static enum turn before_wait(struct loop_call *call)
 
 	if (call->life->ready_count > 0) {
 		life_run(call->life);
-		if (call->life->ev == NULL || ev->closing)
+		if (call->life->ev == NULL || ev->life->closing)
 			return TURN_GONE;
 		if (stopped(call))
 			return TURN_WORKED;
@@ -317,6 +365,7 @@ __attribute__((always_inline)) static inline enum turn batch(struct loop_call *c
 	struct talev_context *ev = call->ev;
 	struct backend_event events[BATCH];
 	bool block = true;
+	bool told;
 	int n;
 
 	/* Asked for right before the kernel is entered, which waits for it. */
@@ -333,19 +382,23 @@ __attribute__((always_inline)) static inline enum turn batch(struct loop_call *c
 	if (unlikely(n < 0))
 		return was_forked(ev) ? TURN_WORKED : failed();
 	deadlines_look_after_wait(ev);
-	return dispatch_batch(call, events, n);
+	if (unlikely(n == 0))
+		return TURN_WORKED;
+	if (n > 1 || unlikely(context_any_urgent(ev)))
+		return dispatch_many(call, events, n);
+	return dispatch_single(ev, events, &told);
 }
 
 /* What runs before the first wait is a turn, and what runs after the last. */
 static void begin_measuring(const struct loop_call *call)
 {
-	if (call->ev->observed && call->outermost)
+	if (call->ev->life->observed && call->outermost)
 		dispatch_turn_begins(call->ev);
 }
 
 static void end_measuring(const struct loop_call *call)
 {
-	if (call->life->ev != NULL && call->ev->observed && call->outermost)
+	if (call->life->ev != NULL && call->ev->life->observed && call->outermost)
 		dispatch_turn_ends(call->ev);
 }
 
@@ -379,7 +432,7 @@ static int run_once(
 	ev->longest_wait = longest;
 	if (!take_break(&call)) {
 		ev->turns++;
-		turn = ev->observed ? traced(&call, block, false) : once(ev, block);
+		turn = ev->life->observed ? traced(&call, block, false) : once(ev, block);
 	}
 	if (turn == TURN_IDLE) {
 		errno = EAGAIN;
@@ -416,7 +469,7 @@ static inline enum turn turns(struct loop_call *call)
 			return call->finished != NULL ? TURN_FAILED : TURN_WORKED;
 		}
 		call->ev->turns++;
-		turn = unlikely(call->ev->observed) ? traced(call, true, true) : batch(call);
+		turn = unlikely(call->ev->life->observed) ? traced(call, true, true) : batch(call);
 	} while (likely(turn == TURN_WORKED));
 	return turn;
 }
@@ -475,12 +528,12 @@ bool talev_loop_has_arrivals(const struct talev_context *ev)
 
 void talev_loop_break(struct talev_context *ev)
 {
-	ev->break_pending = true;
+	ev->life->break_pending = true;
 }
 
 bool talev_loop_broken(const struct talev_context *ev)
 {
-	return ev->broken || ev->break_pending;
+	return ev->broken || ev->life->break_pending;
 }
 
 void talev_loop_allow_nesting(struct talev_context *ev)

@@ -68,6 +68,13 @@ static void stray(struct talev_context *ev, int fd)
 		slots_forget_kernel(ev);
 }
 
+static struct slot *find(const struct talev_context *ev, const struct backend_event *event)
+{
+	struct slot *slot = slot_get(ev, event->fd);
+
+	return slot != NULL && slot->generation == event->generation ? slot : NULL;
+}
+
 int ready_sift_some(struct talev_context *ev, struct backend_event *events, int n)
 {
 	int kept = 0;
@@ -76,10 +83,10 @@ int ready_sift_some(struct talev_context *ev, struct backend_event *events, int 
 	ev->suspect = false;
 	/* Before anything is closed that has a report among them. */
 	for (int i = 0; i < n; i++)
-		if (ready_find(ev, &events[i]) == NULL)
+		if (find(ev, &events[i]) == NULL)
 			lost = events[i].fd;
 	for (int i = 0; i < n; i++) {
-		struct slot *slot = ready_find(ev, &events[i]);
+		struct slot *slot = find(ev, &events[i]);
 		struct source *src;
 
 		if (slot == NULL)
@@ -144,25 +151,25 @@ int ready_wait_watched(struct talev_context *ev, bool block, struct backend_even
 	int n;
 	int error;
 
-	if (block && !ev->observed && look_first(ev, events, max, &n))
+	if (block && !ev->life->observed && look_first(ev, events, max, &n))
 		return n;
 	if (block && ev->spin > 0) {
 		struct backend_deadlines deadlines;
 
-		if (ev->observed)
+		if (ev->life->observed)
 			before_wait(ev);
 		deadlines_get(ev, &deadlines);
 		if (!spin(ev, &deadlines, events, max, &n))
 			n = ready_wait_until(ev, dispatch_hooks_sleep(ev), events, max);
 	} else {
 		block = block && dispatch_hooks_sleep(ev);
-		if (ev->observed)
+		if (ev->life->observed)
 			before_wait(ev);
 		n = ready_wait_until(ev, block, events, max);
 	}
 	error = errno;
 	dispatch_hooks_awake(ev);
-	if (ev->observed)
+	if (ev->life->observed)
 		after_wait(ev);
 	errno = error;
 	return n;

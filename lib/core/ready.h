@@ -27,12 +27,16 @@ struct source *ready_pick(struct source *first, uint32_t events, uint32_t *told)
 /* There hardly ever is any. */
 static inline int ready_sift(struct talev_context *ev, struct backend_event *events, int n)
 {
-	uint32_t special = ev->suspect;
+	uint32_t generations = 0;
+	uint32_t told = ev->suspect ? BACKEND_CLOSED : 0;
 
-	for (int i = 0; i < n; i++)
-		special |= (events[i].generation & SLOT_INTERNAL) |
-			   (events[i].events & BACKEND_CLOSED);
-	return likely(special == 0) ? n : ready_sift_some(ev, events, n);
+	for (int i = 0; i < n; i++) {
+		generations |= events[i].generation;
+		told |= events[i].events;
+	}
+	if (unlikely((generations & SLOT_INTERNAL) != 0 || (told & BACKEND_CLOSED) != 0))
+		return ready_sift_some(ev, events, n);
+	return n;
 }
 
 static inline int ready_wait_until(
@@ -51,7 +55,7 @@ static inline int ready_wait_kernel(
 	context_count(&ev->waits);
 	if (likely(block))
 		context_pulse(ev, CORE_ASLEEP);
-	if (unlikely(ev->observed || ev->spin > 0 || !TAILQ_EMPTY(&ev->hooks)))
+	if (unlikely(ev->life->observed || ev->spin > 0 || !TAILQ_EMPTY(&ev->hooks)))
 		n = ready_wait_watched(ev, block, events, max);
 	else
 		n = ready_wait_until(ev, block, events, max);
@@ -87,82 +91,99 @@ static inline uint32_t ready_match(const struct source *src, uint32_t events)
 	return told != 0 ? told : flags & BACKEND_EVENTS;
 }
 
-static inline struct slot *ready_find(
-	const struct talev_context *ev, const struct backend_event *event)
-{
-	struct slot *slot = slot_get(ev, event->fd);
-
-	return slot != NULL && slot->generation == event->generation ? slot : NULL;
-}
-
-/* Thousands of watchers do not fit into a cache: while one is told, the next one comes nearer.
- * event: the one that is told next; left: how many there are with it. gcc 12 drops calls of what
- * only prefetches, unless it has to inline them. */
+/* Thousands of watchers do not fit into a cache: while one is told, the next one comes nearer, and
+ * the slot of the one after that. gcc 12 drops calls of what only prefetches, unless it has to
+ * inline them. */
 __attribute__((always_inline)) static inline void ready_look_ahead(
-	const struct talev_context *ev, const struct backend_event *event, int left)
+	const struct slot *next, const struct slot *after)
 {
-	const struct slot *slot;
+	const struct fd_source *fs =
+		next != NULL ? (const struct fd_source *)LIST_FIRST(&next->watchers) : NULL;
 
-	if (left > 2)
-		__builtin_prefetch(slot_get(ev, event[2].fd));
-	if (left > 1 && (slot = slot_get(ev, event[1].fd)) != NULL) {
-		const struct fd_source *fs = (const struct fd_source *)LIST_FIRST(&slot->watchers);
-
+	__builtin_prefetch(after);
+	if (fs != NULL) {
 		__builtin_prefetch(&fs->src.private_data);
 		__builtin_prefetch(&fs->flags);
 	}
 }
 
-/* core_fire(), for a watcher like most. */
-__attribute__((always_inline)) static inline bool ready_fire(
-	struct talev_context *ev, struct source *src, uint32_t told)
+/* The next watcher that wants any of it; *told: of what. NULL: there is none. slot: of its
+ * descriptor. fresh: no handler has run since the report. */
+__attribute__((always_inline)) static inline struct source *ready_choose(struct talev_context *ev,
+	struct slot *slot, const struct backend_event *event, bool fresh, uint32_t *told)
 {
-	struct fd_source *fs = (struct fd_source *)src;
-	struct life *life = ev->life;
-	struct life_frame frame;
-
-	if (unlikely(fs->handler == NULL || src->life.rec != NULL || ev->observed))
-		return core_fire(ev, src, told, 0);
-	(void)life_enter(&frame, life, &src->life);
-	src->calls++;
-	context_count(&ev->handlers);
-	fs->handler(ev, (struct talev_fd *)fs, (uint16_t)told, src->private_data);
-	life_leave(&frame);
-	if (unlikely(life->ready_count > 0))
-		life_settle(life);
-	return likely(life->ev != NULL && !ev->closing);
-}
-
-/* Tells the next watcher that wants any of it; *fired says whether there was one. fresh: no
- * handler has run since the report. False as core_fire(). */
-__attribute__((always_inline)) static inline bool ready_dispatch(
-	struct talev_context *ev, const struct backend_event *event, bool fresh, bool *fired)
-{
-	struct slot *slot = ready_find(ev, event);
 	uint32_t events = event->events;
 	struct source *src;
-	uint32_t told;
+	uint32_t picked;
 
-	*fired = false;
-	if (unlikely(slot == NULL)) {
+	if (unlikely(slot == NULL || slot->generation != event->generation)) {
 		/* An earlier handler may have freed it. If none has, it comes again. */
 		ev->suspect = true;
-		return true;
+		return NULL;
 	}
 	if (unlikely(!fresh && slot->blocking != BLOCKING_NO))
 		events = ready_still(ev, slot, event);
 	src = LIST_FIRST(&slot->watchers);
-	told = likely(src != NULL) ? ready_match(src, events) : 0;
-	if (unlikely(told == 0 || LIST_NEXT(src, watch_link) != NULL)) {
-		src = ready_pick(src, events, &told);
-		if (src == NULL) {
-			slot_untold(ev, event->fd, event->generation);
-			return true;
-		}
-		slot_move_last(slot, src);
+	*told = likely(src != NULL) ? ready_match(src, events) : 0;
+	if (likely(*told != 0 && LIST_NEXT(src, watch_link) == NULL))
+		return src;
+	src = ready_pick(src, events, &picked);
+	if (src == NULL) {
+		slot_untold(ev, event->fd, event->generation);
+		return NULL;
 	}
-	*fired = true;
-	return ready_fire(ev, src, told);
+	slot_move_last(slot, src);
+	*told = picked;
+	return src;
+}
+
+/* Is it a watcher like most? Then its handler can be called without core_fire(). */
+static inline bool ready_plain(const struct life *life, const struct source *src)
+{
+	return likely(((const struct fd_source *)src)->handler != NULL && src->life.rec == NULL &&
+		      !life->observed);
+}
+
+/* Calls the handler of such a one, in a frame that it may share with others. */
+__attribute__((always_inline)) static inline void ready_call(
+	struct talev_context *ev, struct source *src, uint32_t told, struct life_frame *frame)
+{
+	struct fd_source *fs = (struct fd_source *)src;
+
+	frame->object = &src->life;
+	src->calls++;
+	context_count(&ev->handlers);
+	fs->handler(ev, (struct talev_fd *)fs, (uint16_t)told, src->private_data);
+}
+
+/* False: the context is gone or going. */
+static inline bool ready_leave(struct life_frame *frame, struct life *life)
+{
+	life_leave(frame);
+	if (unlikely(life->ready_count > 0))
+		life_settle(life);
+	return likely(!life->closing);
+}
+
+/* core_fire(), for a watcher like most. */
+static inline bool ready_fire(struct talev_context *ev, struct source *src, uint32_t told)
+{
+	struct life *life = ev->life;
+	struct life_frame frame;
+
+	if (!ready_plain(life, src))
+		return core_fire(ev, src, told, 0);
+	(void)life_enter(&frame, life, NULL);
+	ready_call(ev, src, told, &frame);
+	return ready_leave(&frame, life);
+}
+
+/* core_fire() of another. */
+static inline bool ready_call_within(
+	struct talev_context *ev, struct source *src, uint32_t told, struct life_frame *frame)
+{
+	frame->object = NULL;
+	return core_fire(ev, src, told, 0);
 }
 
 #endif

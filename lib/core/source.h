@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <bsd/sys/queue.h>
 #include <talloc.h>
 #include <talev/fd.h>
@@ -37,7 +38,7 @@ struct source_kind {
 	void (*fire_measured)(struct source *src, uint32_t flags, talev_time_t now);
 	/* Instead of fire() for an immediate that core has taken out of its queue, and out of its
 	 * context or, if it stays, to the resting ones. fired() is not called. Optional. */
-	void (*run)(struct source *src, struct talev_context *ev);
+	void (*run)(struct talev_context *ev, struct source *src);
 	bool stays;
 	/* The handler has returned and the source is still live. False: this has freed it.
 	 * Optional. */
@@ -98,11 +99,11 @@ struct source {
 		struct {
 			const void *of_life;
 			uint8_t of_life_too;
-			uint8_t kind_index; /* see kind_of() */
-			uint8_t place;      /* enum source_place */
-			uint8_t aside_state;
 			bool enabled;
-			bool kind_mark; /* the kind's own, as the next */
+			uint8_t aside_state;
+			bool kind_mark;     /* the kind's own, as kind_flags */
+			uint8_t place;      /* enum source_place */
+			uint8_t kind_index; /* see kind_of() */
 			uint16_t kind_flags;
 		};
 	};
@@ -114,7 +115,7 @@ struct source {
 	};
 };
 
-_Static_assert(offsetof(struct source, kind_index) ==
+_Static_assert(offsetof(struct source, enabled) ==
 		       offsetof(struct source, life) + offsetof(struct life_object, owners),
 	"the owner's bytes lie where life has left them");
 
@@ -187,6 +188,18 @@ enum source_place {
 	PLACE_LEAVING, /* among the immediates, for a moment: see travel.c */
 	PLACE_AWAY,    /* in none, on its way to another context, where it is to be scheduled */
 };
+
+/* Live, enabled, without a mark, with nothing aside: in one look, which leaves place out, because
+ * a byte that has just been written is not seen by a look at four before it has reached the cache.
+ */
+static inline bool source_idle(const struct source *src)
+{
+	static const uint8_t idle[] = {TALEV_LIVE, true, ASIDE_NONE, false};
+
+	return memcmp((const char *)src + offsetof(struct source, of_life_too), idle,
+		       sizeof(idle)) == 0 &&
+	       src->place == PLACE_NONE;
+}
 
 /* A source that waits for a deadline. Embedded as first member. While it waits in the queue of
  * deadlines it is in none of core's, and the other way round: both links share their place. */

@@ -46,19 +46,19 @@ static void immediate_fire(struct source *src, uint32_t flags, talev_time_t now)
 }
 
 __attribute__((noinline)) static void run_withdrawn(
-	struct talev_immediate *im, struct talev_context *ev)
+	struct talev_context *ev, struct talev_immediate *im)
 {
 	withdraw(&im->src);
 	im->handler(ev, im, im->src.private_data);
 }
 
 /* It is in no queue by now, but perhaps on its way from another thread too. */
-static void immediate_run(struct source *src, struct talev_context *ev)
+static void immediate_run(struct talev_context *ev, struct source *src)
 {
 	struct talev_immediate *im = immediate_of(src);
 
-	if (im->post.ops != NULL)
-		run_withdrawn(im, ev);
+	if (unlikely(im->post.ops != NULL))
+		run_withdrawn(ev, im);
 	else
 		im->handler(ev, im, src->private_data);
 }
@@ -139,8 +139,9 @@ void immediate_call(struct talev_immediate *im, struct talev_context *ev)
 	im->handler(ev, im, im->src.private_data);
 }
 
-__attribute__((noinline)) static int schedule(struct talev_immediate *im, struct talev_context *ev,
-	talev_immediate_handler_t handler, void *private_data, const char *where)
+__attribute__((noinline, cold)) static int schedule(struct talev_immediate *im,
+	struct talev_context *ev, talev_immediate_handler_t handler, void *private_data,
+	const char *where)
 {
 	if (im->src.life.state != TALEV_LIVE) {
 		errno = ESTALE;
@@ -163,12 +164,13 @@ __attribute__((noinline)) static int schedule(struct talev_immediate *im, struct
 int _talev_schedule_immediate(struct talev_immediate *im, struct talev_context *ev,
 	talev_immediate_handler_t handler, void *private_data, const char *where)
 {
-	if (im->src.life.state != TALEV_LIVE || im->src.place != PLACE_NONE ||
-		im->post.ops != NULL || handler == NULL || !core_is_known(ev))
+	if (unlikely(!source_idle(&im->src) || im->post.ops != NULL || handler == NULL ||
+		     !core_is_plain(ev)))
 		return schedule(im, ev, handler, private_data, where);
-	immediate_prepare(im, handler, private_data, where);
-	core_immediate_queue(&im->src, ev);
-	return 0;
+	im->handler = handler;
+	im->src.private_data = private_data;
+	im->src.where = where;
+	return core_immediate_put(&im->src, ev);
 }
 
 int talev_cancel_immediate(struct talev_immediate *im)

@@ -39,8 +39,18 @@ struct life {
 	struct talev_context *ev;          /* NULL once the context is gone */
 	const struct life_object *context; /* the object of ev: every frame of this life pins it */
 	unsigned refs; /* the context, who works for it on the stack, each record in waiting */
+	union {
+		uint64_t unrest; /* 0: no handler has left anything to be seen to */
+		struct {
+			unsigned ready_count;
+			/* The context's owner's; here because they are asked for after each
+			 * handler, which may have freed the context. */
+			bool closing; /* it is, or it has gone */
+			bool break_pending;
+			bool observed; /* somebody traces or measures the handlers */
+		};
+	};
 	size_t pinned; /* records that wait for frames */
-	size_t ready_count;
 	struct life_queue ready;
 };
 
@@ -108,7 +118,7 @@ static inline void life_leave(struct life_frame *frame)
  * object. */
 static inline bool life_frame_plain(const struct life_frame *frame)
 {
-	return frame->guard == NULL && frame->pin == NULL;
+	return likely(frame->guard == NULL && frame->pin == NULL);
 }
 
 /* Is a handler of it on this thread's stack? */

@@ -207,7 +207,7 @@ static inline void act(struct talev_req *req, bool posted)
 	req->fn(req);
 }
 
-static void req_run(struct source *src, struct talev_context *ev)
+static void req_run(struct talev_context *ev, struct source *src)
 {
 	struct talev_req *req = req_of(src);
 

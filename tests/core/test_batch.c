@@ -12,6 +12,8 @@ struct crowd {
 	int out[CROWD];
 	unsigned calls[CROWD];
 	unsigned total;
+	unsigned ended; /* finalizers that have run */
+	struct talev_fd *before;
 	bool nested;
 };
 
@@ -402,6 +404,109 @@ static void number_reused_in_the_batch_is_not_told_of_the_old_file(void **state)
 	assert_int_equal(crowd->total, 1 + CROWD);
 }
 
+static void note_end(struct talev_context *ev, void *arg)
+{
+	struct crowd *crowd = arg;
+
+	assert_ptr_equal(ev, crowd->ev);
+	crowd->ended++;
+}
+
+static void end_itself(struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *arg)
+{
+	struct crowd *crowd = arg;
+	int i = who(crowd, fde);
+
+	assert_int_equal(crowd->ended, crowd->total);
+	serve(ev, fde, flags, arg);
+	crowd->fde[i] = NULL;
+	assert_ok(talev_finalize(ev, fde, TALEV_FINALIZE_NOW, note_end, crowd));
+	assert_int_equal(crowd->ended, crowd->total - 1);
+}
+
+static void finalizer_runs_before_the_next_handler_of_the_batch(void **state)
+{
+	struct crowd *crowd = gather(end_itself, false);
+
+	(void)state;
+	run_batch(crowd);
+	assert_int_equal(crowd->ended, CROWD);
+}
+
+static void end_the_one_before(
+	struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *arg)
+{
+	struct crowd *crowd = arg;
+
+	serve(ev, fde, flags, arg);
+	if (crowd->before != NULL) {
+		assert_ok(talev_finalize(ev, crowd->before, TALEV_FINALIZE_NOW, note_end, crowd));
+		assert_int_equal(crowd->ended, crowd->total - 1);
+	}
+	crowd->before = fde;
+}
+
+static void handler_of_the_batch_that_has_returned_holds_up_no_finalizer(void **state)
+{
+	struct crowd *crowd = gather(end_the_one_before, false);
+
+	(void)state;
+	run_batch(crowd);
+	assert_int_equal(crowd->ended, CROWD - 1);
+}
+
+/* Longer than the stretch after which the batch looks at the clock. */
+#define QUEUE 20
+
+struct fall {
+	unsigned calls;
+	unsigned last; /* this call frees the context */
+	bool finalize;
+};
+
+static void fall_over(struct talev_context *ev, struct talev_fd *fde, uint16_t flags, void *arg)
+{
+	struct fall *fall = arg;
+
+	(void)fde;
+	(void)flags;
+	if (++fall->calls < fall->last)
+		return;
+	if (fall->finalize)
+		assert_ok(talev_finalize(ev, ev, 0, NULL, NULL));
+	else
+		assert_int_equal(talloc_free(ev), 0);
+}
+
+static void context_may_go_in_any_handler_of_the_batch(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	test_pipe(fds);
+	test_poke(fds[1]);
+	for (unsigned round = 0; round < 2 * QUEUE; round++) {
+		struct fall fall = {.last = round / 2 + 1, .finalize = round % 2 != 0};
+		struct talev_context *ev = test_context(test_root());
+		talev_time_t later = talev_time_add(talev_now(ev), TALEV_SEC(3600));
+		int copies[QUEUE];
+
+		assert_non_null(talev_add_timer(ev, ev, later, stop, NULL));
+		for (int i = 0; i < QUEUE; i++) {
+			copies[i] = dup(fds[0]);
+			assert_true(copies[i] >= 0);
+			assert_non_null(
+				talev_add_fd(ev, ev, copies[i], TALEV_FD_READ, fall_over, &fall));
+		}
+		assert_errno(talev_loop_wait(ev), ESHUTDOWN);
+		assert_int_equal(fall.calls, fall.last);
+		for (int i = 0; i < QUEUE; i++)
+			close(copies[i]);
+	}
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,6 +520,9 @@ int main(void)
 		TEST(nested_loops_in_a_batch_serve_each_once),
 		TEST(watchers_freed_in_a_nested_loop_are_not_called_by_the_outer),
 		TEST(number_reused_in_the_batch_is_not_told_of_the_old_file),
+		TEST(finalizer_runs_before_the_next_handler_of_the_batch),
+		TEST(handler_of_the_batch_that_has_returned_holds_up_no_finalizer),
+		TEST(context_may_go_in_any_handler_of_the_batch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
