@@ -1,47 +1,53 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A job on its way through the queue: pushed, withdrawn, done. What the loop's side sees of it is
- * in request.c.
+ * in trip.c.
  */
 #include "work/jobq.h"
 #include "work/forks.h"
-#include "work/request.h"
+#include "work/trip.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include "base/clock.h"
 
-struct talev_job *job_create(
-	struct outcome *spare, talev_job_fn_t fn, void *data, const char *where)
+static struct talev_job *init(struct talev_job *job, struct jobq *q, void *data)
 {
-	struct talev_job *job = (struct talev_job *)spare;
-
-	if (job == NULL)
-		job = malloc(sizeof(*job));
 	if (job == NULL) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	job->req = NULL;
-	job->sent = NULL;
 	job->out.ops = &job_outcome_ops;
 	job->out.hub = NULL;
-	job->q = NULL;
+	job->q = q;
+	jobq_ref(q);
 	job->class = NULL;
-	job->segment = NULL;
+	job->trip = NULL;
 	job->parent = NULL;
-	job->fn = fn;
 	job->data = data;
-	job->where = where;
-	job->error = 0;
-	job->generation = fork_generation();
-	job->place = JOB_NEW;
-	job->tid = 0;
+	job->is_box = false;
 	atomic_init(&job->added, NULL);
 	atomic_init(&job->deadline, TALEV_NEVER);
-	atomic_init(&job->unfinished, 1);
-	atomic_init(&job->added_error, 0);
-	atomic_init(&job->cancelled, false);
+	return job;
+}
+
+struct talev_job *job_create(
+	struct outcome *spare, struct jobq *q, talev_job_fn_t fn, void *data, const char *where)
+{
+	struct talev_job *job = (struct talev_job *)spare;
+
+	job = init(job != NULL ? job : malloc(sizeof(*job)), q, data);
+	if (job != NULL)
+		job_renew(job, fn, where);
+	return job;
+}
+
+struct talev_job *job_create_box(struct jobq *q)
+{
+	struct talev_job *job = init(talloc(NULL, struct talev_job), q, NULL);
+
+	if (job != NULL)
+		job->is_box = true;
 	return job;
 }
 
@@ -55,7 +61,13 @@ static int insert(struct jobq *q, const char *class_name, struct talev_job *job)
 		q->refused++;
 		return EAGAIN;
 	}
-	return admit(q, class_name, job) == 0 ? 0 : ENOMEM;
+	if (class_name != NULL) {
+		job->class = classes_get(&q->classes, class_name);
+		if (job->class == NULL)
+			return ENOMEM;
+	}
+	admit(q, job);
+	return 0;
 }
 
 /* Out of those that wait. With the lock held. */
@@ -86,8 +98,9 @@ bool job_withdraw(struct talev_job *job)
 	return queued;
 }
 
-int job_push(struct jobq *q, const char *class_name, struct talev_job *job)
+int job_push(struct talev_job *job, const char *class_name)
 {
+	struct jobq *q = job->q;
 	unsigned starting = 0;
 	bool by_inbox = class_name == NULL &&
 			atomic_load_explicit(&q->max_backlog, memory_order_relaxed) == 0;
@@ -95,8 +108,6 @@ int job_push(struct jobq *q, const char *class_name, struct talev_job *job)
 
 	job->since = base_clock_now(TALEV_CLOCK_MONOTONIC);
 	job->place = JOB_QUEUED;
-	job->q = q;
-	jobq_ref(q);
 	if (by_inbox) {
 		error = inbox_put(q, job);
 		if (error == 0 && !atomic_load_explicit(&q->short_handed, memory_order_seq_cst))
@@ -110,11 +121,6 @@ int job_push(struct jobq *q, const char *class_name, struct talev_job *job)
 			starting = workers_call(q);
 		jobq_unlock(q);
 	}
-	if (error != 0) {
-		job->q = NULL;
-		jobq_unref(q);
-		return error;
-	}
 	/* There may be nobody to do it: then it is given back, unless somebody came meanwhile. */
 	if (starting > 0 && workers_start(q, starting) != 0) {
 		int why = errno;
@@ -126,8 +132,7 @@ int job_push(struct jobq *q, const char *class_name, struct talev_job *job)
 	return error;
 }
 
-/* Is anybody still interested? A deadline counts for what a job adds, too. */
-bool job_cancelled(struct talev_job *job, talev_time_t now, int *why)
+bool job_cancelled_by_family(struct talev_job *job, talev_time_t now, int *why)
 {
 	for (; job != NULL; job = job->parent) {
 		talev_time_t deadline = atomic_load_explicit(&job->deadline, memory_order_relaxed);
@@ -158,7 +163,9 @@ void job_part_done(struct talev_job *job, struct told *told)
 {
 	struct jobq *q = job->q;
 
-	if (atomic_fetch_sub_explicit(&job->unfinished, 1, memory_order_acq_rel) != 1)
+	/* If it is the last part, nobody adds another. */
+	if (atomic_load_explicit(&job->unfinished, memory_order_acquire) != 1 &&
+		atomic_fetch_sub_explicit(&job->unfinished, 1, memory_order_acq_rel) != 1)
 		return;
 	if (job->place == JOB_RETURNED) {
 		q->returned--;
@@ -233,11 +240,12 @@ static void let_go(struct talev_job *job, bool with_data, bool keep)
 		next = (struct talev_job *)added->out.next;
 		let_go(added, true, false);
 	}
-	if (with_data)
+	if (with_data && !job->is_box)
 		talloc_free(job->data);
-	if (job->q != NULL)
-		jobq_unref(job->q);
-	if (keep)
+	jobq_unref(job->q);
+	if (job->is_box)
+		talloc_free(job);
+	else if (keep)
 		hub_keep_spare(&job->out);
 	else
 		free(job);
@@ -253,7 +261,7 @@ void job_keep(struct talev_job *job)
 	let_go(job, false, true);
 }
 
-void *job_take_data(struct talev_job *job)
+void *job_gather_data(struct talev_job *job)
 {
 	struct talev_job *added = finished_ones(job);
 	struct talev_job *next;
@@ -288,7 +296,7 @@ int _talev_job_add(struct talev_job *job, struct talev_jobq *jobq, const char *c
 	}
 	if (!thread_may_cross(tree))
 		return -1;
-	added = job_create(NULL, fn, tree, where);
+	added = job_create(NULL, jobq != NULL ? jobq_of(jobq) : job->q, fn, tree, where);
 	if (added == NULL)
 		return -1;
 	parent = tree != NULL ? talloc_parent(tree) : NULL;
@@ -296,7 +304,7 @@ int _talev_job_add(struct talev_job *job, struct talev_jobq *jobq, const char *c
 		talloc_steal(NULL, tree);
 	added->parent = job;
 	atomic_fetch_add_explicit(&job->unfinished, 1, memory_order_relaxed);
-	error = job_push(jobq != NULL ? jobq_of(jobq) : job->q, class_name, added);
+	error = job_push(added, class_name);
 	if (error != 0) {
 		atomic_fetch_sub_explicit(&job->unfinished, 1, memory_order_relaxed);
 		if (tree != NULL)
