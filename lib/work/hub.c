@@ -21,6 +21,7 @@
  * a moment, if the outcomes it expects have used to come that soon.
  */
 #include "work/hub.h"
+#include "work/hint.h"
 #include "work/forks.h"
 
 #include <errno.h>
@@ -151,11 +152,14 @@ void hub_forget(struct outcome *outcome)
 		unexpect(outcome);
 }
 
+static _Thread_local struct hints hints __attribute__((tls_model("initial-exec")));
+
 void hub_send(struct outcome *outcome)
 {
 	struct hub *hub = outcome->hub;
 	struct outcome *found = atomic_load_explicit(&hub->word, memory_order_acquire);
 
+	hint_put(&hints, outcome);
 	do {
 		if (found == CLOSED) {
 			outcome->ops->lost(outcome);
@@ -184,6 +188,7 @@ static void collect(struct hub *hub, struct outcome *word)
 	while (outcome != NULL) {
 		struct outcome *before = outcome->next;
 
+		hint_fetch(outcome->hint);
 		outcome->next = oldest;
 		oldest = outcome;
 		outcome = before;

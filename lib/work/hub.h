@@ -30,8 +30,9 @@ struct outcome {
 	struct outcome *next;
 	const struct outcome_ops *ops;
 	struct hub *hub;
-	struct awaited *awaited; /* NULL: nobody waits for it any more */
-	talev_time_t at;         /* it was finished; 0: that is not known */
+	const struct outcome *hint; /* see hint.h */
+	struct awaited *awaited;    /* NULL: nobody waits for it any more */
+	talev_time_t at;            /* it was finished; 0: that is not known */
 };
 
 /* Embedded in whatever waits for it. Its neighbours in the list are written when it comes and goes:

@@ -13,17 +13,20 @@
  * Jobs whose class has to be looked up, or of a queue that refuses some, do not come this way:
  * whether they are taken is to be known at once.
  */
-#include "work/jobq.h"
+#include "work/hint.h"
 
 #include <errno.h>
 
 static struct outcome closed_mark;
 #define CLOSED (&closed_mark)
 
+static _Thread_local struct hints hints __attribute__((tls_model("initial-exec")));
+
 int inbox_put(struct jobq *q, struct talev_job *job)
 {
 	struct outcome *found = atomic_load_explicit(&q->inbox, memory_order_relaxed);
 
+	hint_put(&hints, &job->out);
 	do {
 		if (found == CLOSED)
 			return ESHUTDOWN;
@@ -52,6 +55,7 @@ static unsigned admit_all(struct jobq *q, struct outcome *last)
 	while (last != NULL) {
 		struct outcome *before = last->next;
 
+		hint_fetch(last->hint);
 		last->next = oldest;
 		oldest = last;
 		last = before;
