@@ -21,6 +21,7 @@ LISTS = "buildtools/abi"
 LIBRARY_OF = {
     "job": "talev-loops", "loops": "talev-loops", "loops_snapshot": "talev-loops",
     "move": "talev-loops", "pool": "talev-loops", "retire": "talev-loops", "watchdog": "talev-loops",
+    "work": "talev-loops",
     "stream": "talev-net", "listener": "talev-net", "dgram": "talev-net",
     "coro": "talev-co", "http": "talev-http",
 }

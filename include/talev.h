@@ -29,3 +29,4 @@
 #include <talev/trace.h>
 #include <talev/wakeup.h>
 #include <talev/watchdog.h>
+#include <talev/work.h>

@@ -22,7 +22,7 @@ struct talev_context *core_usable(struct talev_context *ev)
 		errno = EINVAL;
 		return NULL;
 	}
-	if (ev->life->closing || ev->backend == NULL) {
+	if (ev->life == NULL || ev->life->closing || ev->backend == NULL) {
 		errno = ESHUTDOWN;
 		return NULL;
 	}

@@ -55,8 +55,7 @@ void classes_destroy(struct classes *classes)
 	free(classes->unnamed);
 }
 
-/* Made if it is not there. NULL: out of memory. */
-static struct job_class *class_get(struct classes *classes, const char *name)
+struct job_class *classes_get(struct classes *classes, const char *name)
 {
 	struct job_class *class;
 	size_t i;
@@ -79,15 +78,30 @@ static struct job_class *class_get(struct classes *classes, const char *name)
 
 static void class_release(struct classes *classes, struct job_class *class)
 {
-	if (class->queued > 0 || class->keep)
+	if (class->queued > 0 || class->keep || class->held > 0)
 		return;
 	SLIST_REMOVE(&classes->buckets[bucket_of(class->name)], class, job_class, bucket);
 	free(class);
 }
 
+struct job_class *classes_hold(struct classes *classes, const char *name)
+{
+	struct job_class *class = classes_get(classes, name);
+
+	if (class != NULL)
+		class->held++;
+	return class;
+}
+
+void classes_let_go(struct classes *classes, struct job_class *class)
+{
+	class->held--;
+	class_release(classes, class);
+}
+
 int classes_set(struct classes *classes, const char *name, unsigned weight)
 {
-	struct job_class *class = class_get(classes, name);
+	struct job_class *class = classes_get(classes, name);
 
 	if (class == NULL)
 		return -1;
@@ -98,20 +112,18 @@ int classes_set(struct classes *classes, const char *name, unsigned weight)
 	return 0;
 }
 
-int classes_add(struct classes *classes, const char *name, struct talev_job *job)
+void classes_add(struct classes *classes, struct talev_job *job)
 {
-	struct job_class *class = class_get(classes, name);
+	struct job_class *class = job->class;
 
 	if (class == NULL)
-		return -1;
+		class = job->class = classes->unnamed;
 	if (class->queued++ == 0) {
 		class->credit = class->weight;
 		TAILQ_INSERT_TAIL(&classes->waiting, class, link);
 		classes->count++;
 	}
 	TAILQ_INSERT_TAIL(&class->jobs, job, link);
-	job->class = class;
-	return 0;
 }
 
 void classes_remove(struct classes *classes, struct talev_job *job)
@@ -119,7 +131,6 @@ void classes_remove(struct classes *classes, struct talev_job *job)
 	struct job_class *class = job->class;
 
 	TAILQ_REMOVE(&class->jobs, job, link);
-	job->class = NULL;
 	if (--class->queued == 0) {
 		TAILQ_REMOVE(&classes->waiting, class, link);
 		classes->count--;

@@ -11,15 +11,15 @@
 
 struct drain {
 	struct outcome out;
+	struct awaited awaited;
 	struct talev_req *req; /* owner's; NULL: nobody waits for it */
 };
 
 struct draining {
 	struct drain *drain;
-	struct talev_context *held;
 };
 
-static LIST_HEAD(, outcome) orphans;
+static struct outcome *orphans; /* by next */
 
 static struct draining *draining_of(struct talev_req *req)
 {
@@ -54,12 +54,11 @@ static void clean_up(struct talev_req *req, enum talev_req_state state)
 	struct draining *draining = draining_of(req);
 
 	(void)state;
-	if (draining->drain != NULL)
-		draining->drain->req = NULL;
+	if (draining->drain == NULL)
+		return;
+	draining->drain->req = NULL;
+	hub_abandon(&draining->drain->out);
 	draining->drain = NULL;
-	if (draining->held != NULL)
-		core_release(draining->held);
-	draining->held = NULL;
 }
 
 static void end(struct drain *drain, int error)
@@ -87,7 +86,8 @@ static void lost(struct outcome *outcome)
 
 static void forked(struct outcome *outcome)
 {
-	LIST_INSERT_HEAD(&orphans, outcome, link);
+	outcome->next = orphans;
+	orphans = outcome;
 	end((struct drain *)outcome, ESHUTDOWN);
 }
 
@@ -150,12 +150,10 @@ struct talev_req *_talev_jobq_drain_send(
 		errno = error;
 		return NULL;
 	}
-	hub_expect(hub, &drain->out);
+	hub_expect(hub, &drain->out, &drain->awaited);
 	drain->out.ops = &drain_ops;
 	drain->req = req;
 	draining->drain = drain;
-	draining->held = ev;
-	core_hold(ev);
 	talev_req_set_cleanup_fn(req, clean_up);
 	push(jobq_of(jobq), drain, next);
 	return req;

@@ -18,13 +18,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(, jobq) queues = TAILQ_HEAD_INITIALIZER(queues);
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int watching; /* what pthread_atfork(3) said */
-static atomic_uint generation;
+atomic_uint forks_generation;
 static struct job_list orphans = TAILQ_HEAD_INITIALIZER(orphans);
-
-unsigned fork_generation(void)
-{
-	return atomic_load_explicit(&generation, memory_order_relaxed);
-}
 
 static void before(void)
 {
@@ -76,7 +71,7 @@ static void after_in_child(void)
 {
 	struct jobq *q;
 
-	atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&forks_generation, 1, memory_order_relaxed);
 	TAILQ_FOREACH (q, &queues, all)
 		renew(q);
 	unlock_all();

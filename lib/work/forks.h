@@ -3,12 +3,17 @@
 #ifndef WORK_FORKS_H
 #define WORK_FORKS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct jobq;
 
 /* Changes in the child. Any thread. */
-unsigned fork_generation(void);
+extern atomic_uint forks_generation __attribute__((visibility("hidden")));
+static inline unsigned fork_generation(void)
+{
+	return atomic_load_explicit(&forks_generation, memory_order_relaxed);
+}
 
 /* All queues are known from their creation on, and open ones by name. Not with a queue's lock held.
  * add: -1: EEXIST, ENOMEM. get: with one more reference, or NULL. */

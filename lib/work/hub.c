@@ -21,6 +21,7 @@
  * a moment, if the outcomes it expects have used to come that soon.
  */
 #include "work/hub.h"
+#include "work/hint.h"
 #include "work/forks.h"
 
 #include <errno.h>
@@ -54,7 +55,7 @@ struct hub {
 	/* Owner's. */
 	alignas(THREAD_LINE) struct core_hook hook;
 	struct talev_context *ev; /* NULL once closed */
-	LIST_HEAD(, outcome) expected;
+	LIST_HEAD(, awaited) expected;
 	size_t expected_count;
 	unsigned generation;   /* of fork(2) */
 	struct outcome *first; /* taken, not yet delivered, oldest first */
@@ -122,9 +123,23 @@ void hub_keep_spare(struct outcome *outcome)
 	hub->spare_count++;
 }
 
-static void unexpect(struct outcome *outcome)
+static inline void await_no_more(struct hub *hub, struct awaited *awaited)
 {
-	LIST_REMOVE(outcome, link);
+	LIST_REMOVE(awaited, link);
+	if (LIST_EMPTY(&hub->expected))
+		core_release(hub->ev);
+}
+
+void hub_abandon(struct outcome *outcome)
+{
+	await_no_more(outcome->hub, outcome->awaited);
+	outcome->awaited = NULL;
+}
+
+static inline void unexpect(struct outcome *outcome)
+{
+	if (outcome->awaited != NULL)
+		await_no_more(outcome->hub, outcome->awaited);
 	outcome->hub->expected_count--;
 }
 
@@ -137,11 +152,14 @@ void hub_forget(struct outcome *outcome)
 		unexpect(outcome);
 }
 
+static _Thread_local struct hints hints __attribute__((tls_model("initial-exec")));
+
 void hub_send(struct outcome *outcome)
 {
 	struct hub *hub = outcome->hub;
 	struct outcome *found = atomic_load_explicit(&hub->word, memory_order_acquire);
 
+	hint_put(&hints, outcome);
 	do {
 		if (found == CLOSED) {
 			outcome->ops->lost(outcome);
@@ -170,6 +188,7 @@ static void collect(struct hub *hub, struct outcome *word)
 	while (outcome != NULL) {
 		struct outcome *before = outcome->next;
 
+		hint_fetch(outcome->hint);
 		outcome->next = oldest;
 		oldest = outcome;
 		outcome = before;
@@ -303,7 +322,7 @@ static const struct core_post_ops post_ops = {.deliver = deliver, .drop = drop};
  * it is taken back, from wherever it may be. */
 static void lose_to_fork(struct hub *hub)
 {
-	struct outcome *outcome;
+	struct awaited *awaited;
 
 	if (hub->generation == fork_generation())
 		return;
@@ -313,10 +332,12 @@ static void lose_to_fork(struct hub *hub)
 	hub->first = NULL;
 	hub->asleep = false;
 	hub->token_out = false;
-	while ((outcome = LIST_FIRST(&hub->expected)) != NULL) {
-		unexpect(outcome);
-		outcome->ops->forked(outcome);
+	while ((awaited = LIST_FIRST(&hub->expected)) != NULL) {
+		unexpect(awaited->outcome);
+		awaited->outcome->ops->forked(awaited->outcome);
 	}
+	/* The others are the parent's too, and nobody here knows of them. */
+	hub->expected_count = 0;
 }
 
 static void after_fork(struct talev_context *ev, struct core_hook *hook)
@@ -387,12 +408,16 @@ struct hub *hub_get(struct talev_context *ev)
 	return hook != NULL ? hub_of(hook) : hub_create(ev);
 }
 
-void hub_expect(struct hub *hub, struct outcome *outcome)
+void hub_expect(struct hub *hub, struct outcome *outcome, struct awaited *awaited)
 {
 	/* The loop may not have noticed yet that this is a child. */
 	lose_to_fork(hub);
 	outcome->hub = hub;
+	outcome->awaited = awaited;
 	outcome->at = 0;
-	LIST_INSERT_HEAD(&hub->expected, outcome, link);
+	awaited->outcome = outcome;
+	if (LIST_EMPTY(&hub->expected))
+		core_hold(hub->ev);
+	LIST_INSERT_HEAD(&hub->expected, awaited, link);
 	hub->expected_count++;
 }

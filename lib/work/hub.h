@@ -30,14 +30,24 @@ struct outcome {
 	struct outcome *next;
 	const struct outcome_ops *ops;
 	struct hub *hub;
-	LIST_ENTRY(outcome) link; /* in the hub: sent for, not yet back */
-	talev_time_t at;          /* it was finished; 0: that is not known */
+	const struct outcome *hint; /* see hint.h */
+	struct awaited *awaited;    /* NULL: nobody waits for it any more */
+	talev_time_t at;            /* it was finished; 0: that is not known */
+};
+
+/* Embedded in whatever waits for it. Its neighbours in the list are written when it comes and goes:
+ * so it is not where another thread is at work. */
+struct awaited {
+	LIST_ENTRY(awaited) link; /* in the hub: sent for, not yet back */
+	struct outcome *outcome;
 };
 
 /* The hub of ev; it lasts as long as ev does. Owner. NULL: as mailbox_get(). */
 struct hub *hub_get(struct talev_context *ev);
-/* The hub will hear of it: outcome->hub is set. Owner. */
-void hub_expect(struct hub *hub, struct outcome *outcome);
+/* The hub will hear of it: outcome->hub is set, and the loop goes on until then. Owner. */
+void hub_expect(struct hub *hub, struct outcome *outcome, struct awaited *awaited);
+/* It still will, but outcome->awaited goes now; the loop does not wait for it any more. Owner. */
+void hub_abandon(struct outcome *outcome);
 /* Memory of jobs for another one, so that it does not go to and fro between a cache of the
  * allocator and what is behind that. take: NULL: there is none. Owner; of outcome->hub. */
 struct outcome *hub_take_spare(struct hub *hub);

@@ -10,20 +10,23 @@
  * more, and then looks once more. So either it sees the job, or the sender sees that it has to call
  * somebody. tests/model/inbox.pml has this for spin.
  *
- * Jobs of a class that has a name, or of a queue that refuses some, do not come this way: whether
- * they are taken is to be known at once.
+ * Jobs whose class has to be looked up, or of a queue that refuses some, do not come this way:
+ * whether they are taken is to be known at once.
  */
-#include "work/jobq.h"
+#include "work/hint.h"
 
 #include <errno.h>
 
 static struct outcome closed_mark;
 #define CLOSED (&closed_mark)
 
+static _Thread_local struct hints hints __attribute__((tls_model("initial-exec")));
+
 int inbox_put(struct jobq *q, struct talev_job *job)
 {
 	struct outcome *found = atomic_load_explicit(&q->inbox, memory_order_relaxed);
 
+	hint_put(&hints, &job->out);
 	do {
 		if (found == CLOSED)
 			return ESHUTDOWN;
@@ -33,17 +36,15 @@ int inbox_put(struct jobq *q, struct talev_job *job)
 	return 0;
 }
 
-int admit(struct jobq *q, const char *class_name, struct talev_job *job)
+void admit(struct jobq *q, struct talev_job *job)
 {
-	if (classes_add(&q->classes, class_name, job) != 0)
-		return -1;
+	classes_add(&q->classes, job);
 	job->segment = segment_open(q);
 	job->segment->jobs++;
 	q->jobs++;
 	q->sent++;
 	atomic_store_explicit(&q->queued,
 		atomic_load_explicit(&q->queued, memory_order_relaxed) + 1, memory_order_relaxed);
-	return 0;
 }
 
 static unsigned admit_all(struct jobq *q, struct outcome *last)
@@ -54,6 +55,7 @@ static unsigned admit_all(struct jobq *q, struct outcome *last)
 	while (last != NULL) {
 		struct outcome *before = last->next;
 
+		hint_fetch(last->hint);
 		last->next = oldest;
 		oldest = last;
 		last = before;
@@ -62,7 +64,7 @@ static unsigned admit_all(struct jobq *q, struct outcome *last)
 		struct talev_job *job = (struct talev_job *)oldest;
 
 		oldest = oldest->next;
-		(void)admit(q, NULL, job);
+		admit(q, job);
 	}
 	return count;
 }

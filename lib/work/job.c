@@ -1,48 +1,54 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A job on its way through the queue: pushed, withdrawn, done. What the loop's side sees of it is
- * in request.c.
+ * in trip.c.
  */
 #include "work/jobq.h"
 #include "work/forks.h"
-#include "work/request.h"
+#include "work/trip.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include "base/clock.h"
 
-struct talev_job *job_create(
-	struct outcome *spare, talev_job_fn_t fn, void *data, const char *where)
+static struct talev_job *init(struct talev_job *job, struct jobq *q, void *data)
 {
-	struct talev_job *job = (struct talev_job *)spare;
-
-	if (job == NULL)
-		job = malloc(sizeof(*job));
 	if (job == NULL) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	job->req = NULL;
-	job->sent = NULL;
 	job->out.ops = &job_outcome_ops;
 	job->out.hub = NULL;
-	job->q = NULL;
+	job->q = q;
+	jobq_ref(q);
 	job->class = NULL;
-	job->segment = NULL;
+	job->trip = NULL;
 	job->parent = NULL;
 	job->above = NULL;
-	job->fn = fn;
 	job->data = data;
-	job->where = where;
-	job->error = 0;
-	job->generation = fork_generation();
-	job->place = JOB_NEW;
-	job->tid = 0;
+	job->is_box = false;
 	atomic_init(&job->added, NULL);
 	atomic_init(&job->deadline, TALEV_NEVER);
-	atomic_init(&job->unfinished, 1);
-	atomic_init(&job->added_error, 0);
-	atomic_init(&job->cancelled, false);
+	return job;
+}
+
+struct talev_job *job_create(
+	struct outcome *spare, struct jobq *q, talev_job_fn_t fn, void *data, const char *where)
+{
+	struct talev_job *job = (struct talev_job *)spare;
+
+	job = init(job != NULL ? job : malloc(sizeof(*job)), q, data);
+	if (job != NULL)
+		job_renew(job, fn, where);
+	return job;
+}
+
+struct talev_job *job_create_box(struct jobq *q)
+{
+	struct talev_job *job = init(talloc(NULL, struct talev_job), q, NULL);
+
+	if (job != NULL)
+		job->is_box = true;
 	return job;
 }
 
@@ -56,7 +62,13 @@ static int insert(struct jobq *q, const char *class_name, struct talev_job *job)
 		q->refused++;
 		return EAGAIN;
 	}
-	return admit(q, class_name, job) == 0 ? 0 : ENOMEM;
+	if (class_name != NULL) {
+		job->class = classes_get(&q->classes, class_name);
+		if (job->class == NULL)
+			return ENOMEM;
+	}
+	admit(q, job);
+	return 0;
 }
 
 /* Out of those that wait. With the lock held. */
@@ -87,8 +99,9 @@ bool job_withdraw(struct talev_job *job)
 	return queued;
 }
 
-int job_push(struct jobq *q, const char *class_name, struct talev_job *job)
+int job_push(struct talev_job *job, const char *class_name)
 {
+	struct jobq *q = job->q;
 	unsigned starting = 0;
 	bool by_inbox = class_name == NULL &&
 			atomic_load_explicit(&q->max_backlog, memory_order_relaxed) == 0;
@@ -96,8 +109,6 @@ int job_push(struct jobq *q, const char *class_name, struct talev_job *job)
 
 	job->since = base_clock_now(TALEV_CLOCK_MONOTONIC);
 	job->place = JOB_QUEUED;
-	job->q = q;
-	jobq_ref(q);
 	if (by_inbox) {
 		error = inbox_put(q, job);
 		if (error == 0 && !atomic_load_explicit(&q->short_handed, memory_order_seq_cst))
@@ -111,11 +122,6 @@ int job_push(struct jobq *q, const char *class_name, struct talev_job *job)
 			starting = workers_call(q);
 		jobq_unlock(q);
 	}
-	if (error != 0) {
-		job->q = NULL;
-		jobq_unref(q);
-		return error;
-	}
 	/* There may be nobody to do it: then it is given back, unless somebody came meanwhile. */
 	if (starting > 0 && workers_start(q, starting) != 0) {
 		int why = errno;
@@ -127,8 +133,7 @@ int job_push(struct jobq *q, const char *class_name, struct talev_job *job)
 	return error;
 }
 
-/* Is anybody still interested? A deadline counts for what a job adds, too. */
-bool job_cancelled(struct talev_job *job, talev_time_t now, int *why)
+bool job_cancelled_by_family(struct talev_job *job, talev_time_t now, int *why)
 {
 	for (; job != NULL; job = job->above) {
 		talev_time_t deadline = atomic_load_explicit(&job->deadline, memory_order_relaxed);
@@ -159,7 +164,9 @@ void job_part_done(struct talev_job *job, struct told *told)
 {
 	struct jobq *q = job->q;
 
-	if (atomic_fetch_sub_explicit(&job->unfinished, 1, memory_order_acq_rel) != 1)
+	/* If it is the last part, nobody adds another. */
+	if (atomic_load_explicit(&job->unfinished, memory_order_acquire) != 1 &&
+		atomic_fetch_sub_explicit(&job->unfinished, 1, memory_order_acq_rel) != 1)
 		return;
 	if (job->place == JOB_RETURNED) {
 		q->returned--;
@@ -251,15 +258,19 @@ static struct talev_job *take_added(struct talev_job *job, struct talev_job *oth
 	return added;
 }
 
-static void let_go(struct talev_job *job)
+static void let_go(struct talev_job *job, bool keep)
 {
-	if (job->q != NULL)
-		jobq_unref(job->q);
-	free(job);
+	jobq_unref(job->q);
+	if (job->is_box)
+		talloc_free(job);
+	else if (keep)
+		hub_keep_spare(&job->out);
+	else
+		free(job);
 }
 
 /* One job after the other, however long the line of those that have added each other is. */
-void *job_take_data(struct talev_job *job)
+void *job_gather_data(struct talev_job *job)
 {
 	struct talev_job *line = take_added(job, NULL);
 
@@ -268,7 +279,7 @@ void *job_take_data(struct talev_job *job)
 		struct talev_job *added = line;
 
 		line = take_added(added, next_of(added));
-		let_go(added);
+		let_go(added, false);
 	}
 	return job->data;
 }
@@ -277,16 +288,14 @@ void job_free(struct talev_job *job, bool with_data)
 {
 	void *data = job_take_data(job);
 
-	if (with_data)
+	if (with_data && !job->is_box)
 		talloc_free(data);
-	let_go(job);
+	let_go(job, false);
 }
 
 void job_keep(struct talev_job *job)
 {
-	if (job->q != NULL)
-		jobq_unref(job->q);
-	hub_keep_spare(&job->out);
+	let_go(job, true);
 }
 
 /* Only the first one of a family has a request, and with it a deadline. The others are cancelled
@@ -314,17 +323,17 @@ int _talev_job_add(struct talev_job *job, struct talev_jobq *jobq, const char *c
 	}
 	if (!thread_may_cross(tree))
 		return -1;
-	added = job_create(NULL, fn, tree, where);
+	q = jobq != NULL ? jobq_of(jobq) : job->q;
+	added = job_create(NULL, q, fn, tree, where);
 	if (added == NULL)
 		return -1;
 	parent = tree != NULL ? talloc_parent(tree) : NULL;
 	if (tree != NULL)
 		talloc_steal(NULL, tree);
-	q = jobq != NULL ? jobq_of(jobq) : job->q;
 	added->parent = job;
 	added->above = above(job, q);
 	atomic_fetch_add_explicit(&job->unfinished, 1, memory_order_relaxed);
-	error = job_push(q, class_name, added);
+	error = job_push(added, class_name);
 	if (error != 0) {
 		atomic_fetch_sub_explicit(&job->unfinished, 1, memory_order_relaxed);
 		if (tree != NULL)

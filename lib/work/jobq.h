@@ -42,17 +42,16 @@ struct talev_job {
 	/* Its next also links the inbox, what is to be told, and what a job has added. */
 	struct outcome out;
 	TAILQ_ENTRY(talev_job) link; /* in its class, or among the active ones */
-	struct jobq *q;
-	struct job_class *class;
+	struct jobq *q;              /* with a reference */
+	struct job_class *class;     /* NULL: not known yet, the unnamed one */
 	struct segment *segment;
-	struct talev_req *req;           /* owner's; NULL: nobody waits for it */
-	struct sent *sent;               /* the state of req */
+	struct trip *trip;               /* owner's; NULL: nobody waits for it */
 	struct talev_job *parent;        /* it was added by that one */
 	struct talev_job *above;         /* of its forebears, the next to be asked: see job.c */
 	struct talev_job *_Atomic added; /* finished ones that this one has added */
 	talev_job_fn_t fn;
 	void *data;
-	const char *where;  /* "job\0file:line\0fn" */
+	const char *where;  /* "what\0file:line\0fn" */
 	talev_time_t since; /* sent; begun */
 	talev_time_t _Atomic deadline;
 	atomic_uint unfinished; /* fn itself, and those that it added */
@@ -61,6 +60,7 @@ struct talev_job {
 	atomic_bool cancelled;
 	unsigned generation; /* of fork(2) */
 	uint8_t place;       /* enum job_place; the queue's lock */
+	bool is_box;         /* it is a talloc chunk, and data a child of that */
 	pid_t tid;           /* while it runs */
 };
 
@@ -68,7 +68,7 @@ TAILQ_HEAD(job_list, talev_job);
 
 static inline const char *job_location(const struct talev_job *job)
 {
-	return job->where + sizeof("job");
+	return job->where + strlen(job->where) + 1;
 }
 
 static inline const char *job_name(const struct talev_job *job)
@@ -89,6 +89,7 @@ struct job_class {
 	size_t queued;
 	unsigned weight;
 	unsigned credit; /* jobs until it is the turn of the next */
+	unsigned held;   /* by who will add to it */
 	bool keep;       /* also when it is empty */
 	char name[];
 };
@@ -165,8 +166,8 @@ struct jobq {
 int inbox_put(struct jobq *q, struct talev_job *job);
 unsigned inbox_admit(struct jobq *q);
 void inbox_close(struct jobq *q);
-/* The job waits in its class, and is counted. -1: ENOMEM. */
-int admit(struct jobq *q, const char *class_name, struct talev_job *job);
+/* The job waits in its class, and is counted. */
+void admit(struct jobq *q, struct talev_job *job);
 
 static inline bool inbox_any(struct jobq *q)
 {
@@ -205,11 +206,16 @@ static inline void jobq_ref(struct jobq *q)
 void jobq_unref(struct jobq *q);
 struct jobq *jobq_of(const struct talev_jobq *jobq);
 
-/* classes.c. With the lock held. add: -1 ENOMEM. take: NULL: none waits. */
+/* classes.c. With the lock held. take: NULL: none waits. */
 int classes_init(struct classes *classes);
 void classes_destroy(struct classes *classes);
 int classes_set(struct classes *classes, const char *name, unsigned weight);
-int classes_add(struct classes *classes, const char *name, struct talev_job *job);
+/* Made if it is not there; if nothing is added now, it has to be held. NULL: out of memory. */
+struct job_class *classes_get(struct classes *classes, const char *name);
+/* It is there until it is let go. NULL: out of memory. */
+struct job_class *classes_hold(struct classes *classes, const char *name);
+void classes_let_go(struct classes *classes, struct job_class *class);
+void classes_add(struct classes *classes, struct talev_job *job);
 struct talev_job *classes_take(struct classes *classes, bool lifo);
 void classes_remove(struct classes *classes, struct talev_job *job);
 /* The one that was sent first, of all or of any class; NULL: none waits. */
@@ -230,10 +236,18 @@ void workers_rouse(struct jobq *q);
 /* The job whose function this thread is in, or NULL. */
 struct talev_job *worker_job(void);
 
-/* job.c. push: the job waits from now on. 0, or EAGAIN, ESHUTDOWN, ENOMEM, or what starting a
- * thread failed with; then the job is still the caller's. */
-int job_push(struct jobq *q, const char *class_name, struct talev_job *job);
-bool job_cancelled(struct talev_job *job, talev_time_t now, int *why);
+/* job.c. push: the job waits from now on; class_name NULL: in its class. 0, or EAGAIN, ESHUTDOWN,
+ * ENOMEM, or what starting a thread failed with; then the job is still the caller's. */
+int job_push(struct talev_job *job, const char *class_name);
+/* Is anybody still interested? A deadline counts for what a job adds, too. */
+bool job_cancelled_by_family(struct talev_job *job, talev_time_t now, int *why);
+static inline bool job_cancelled(struct talev_job *job, talev_time_t now, int *why)
+{
+	if (job->parent == NULL && !atomic_load_explicit(&job->cancelled, memory_order_relaxed) &&
+		atomic_load_explicit(&job->deadline, memory_order_relaxed) == TALEV_NEVER)
+		return false;
+	return job_cancelled_by_family(job, now, why);
+}
 /* With the lock held: one more part of the job is done. If it was the last one, the job leaves the
  * queue and is told. */
 void job_part_done(struct talev_job *job, struct told *told);

@@ -224,6 +224,8 @@ ROWS += [
 		again='P14b', group='jobs'),
 	Row('P14t', 'the same, the 99th percentile', 'jobs', '100000 1', '500 1', JOBS, value='p99',
 		pair=True, again='P14b', group='jobs'),
+	Row('P14r', 'jobs as requests, 1,000 in flight: each', 'job_requests', '300000 1000', '2000 100',
+		{'talev': JOBS['talev']}, pair=True, also=['loop'], group='jobs'),
 	Row('L64', 'start and stop of 64 loops', 'start', '64 20', '8 2',
 		{'talev': ['bench_loops:epoll'], 'libuv': ['libuv:poll']}, value='us', unit='us', pair=True,
 		group='loops'),

@@ -6,6 +6,7 @@
  * NO_VALGRIND: it replaces the allocator that fails here
  * NO_ASAN: it replaces the allocator that fails here
  */
+#include <talev/work.h>
 #include "work/jobs.h"
 
 static int create_fails;
@@ -91,6 +92,36 @@ static bool class_send(struct oom *oom)
 		&data, false);
 }
 
+static void work_back(struct talev_context *ev, struct talev_work *work, int error, void *data,
+	void *private_data)
+{
+	int *times = private_data;
+
+	(void)ev;
+	demand(error == 0);
+	if (--*times > 0)
+		demand(talev_work_schedule(work, nothing, &data, work_back, times) == 0);
+}
+
+static bool work(struct oom *oom)
+{
+	void *data = talloc_strdup(oom->mem_ctx, "data");
+	struct talev_work *work = NULL;
+	int times = 10;
+
+	if (data != NULL)
+		work = talev_work_create(oom->ev, oom->mem_ctx, oom->jobq);
+	if (work == NULL || talev_work_set_class(work, "class") != 0)
+		return false;
+	if (talev_work_schedule(work, nothing, &data, work_back, &times) != 0) {
+		assert_string_equal(data, "data");
+		return false;
+	}
+	test_run(oom->ev);
+	assert_int_equal(times, 0);
+	return true;
+}
+
 static bool set_class(struct oom *oom)
 {
 	struct talev_jobq *jobq = talev_jobq_create(oom->mem_ctx, "classes");
@@ -124,6 +155,7 @@ static const struct {
 	{"handles", handles},
 	{"send", send},
 	{"class_send", class_send},
+	{"work", work},
 	{"set_class", set_class},
 	{"drain", drain},
 	{"show", show},
@@ -177,13 +209,39 @@ static void each_allocation_fails_in_turn(void **state)
 	}
 }
 
+static void a_work_is_sent_without_memory(void **state)
+{
+	struct oom oom = {.ev = test_context(test_root()), .jobq = jobs_queue("none", 1)};
+	struct talev_work *work = talev_work_create(oom.ev, test_root(), oom.jobq);
+	void *data = talloc_strdup(test_root(), "data");
+	void *none = NULL;
+	int times = 1;
+
+	(void)state;
+	if (!test_alloc_works())
+		skip();
+	assert_ok(talev_work_set_class(work, "class"));
+	/* The first thread, and the first stack. */
+	assert_ok(talev_work_schedule(work, nothing, &none, work_back, &times));
+	test_run(oom.ev);
+	times = 100;
+	test_alloc_fail_from(1);
+	assert_ok(talev_work_schedule(work, nothing, &data, work_back, &times));
+	while (times > 0)
+		(void)talev_loop_once(oom.ev);
+	assert_false(test_alloc_failed());
+	test_alloc_fail_at(0);
+}
+
 static void a_thread_that_cannot_be_started(void **state)
 {
 	struct oom oom = {.ev = test_context(test_root()), .jobq = jobs_queue("threads", 4)};
 	struct talev_req *req;
 	struct talev_req *other;
+	struct talev_work *work;
 	struct gates gates;
 	void *data = talloc_strdup(test_root(), "data");
+	int times = 2;
 
 	(void)state;
 	gates_init(&gates);
@@ -195,7 +253,14 @@ static void a_thread_that_cannot_be_started(void **state)
 	assert_int_equal(errno, EAGAIN);
 	assert_string_equal(data, "data");
 	assert_int_equal(jobs_info(oom.jobq).threads, 0);
+	work = talev_work_create(oom.ev, test_root(), oom.jobq);
+	assert_errno(talev_work_schedule(work, nothing, &data, work_back, &times), EAGAIN);
+	assert_string_equal(data, "data");
+	assert_false(talev_work_is_scheduled(work));
 	create_fails = 0;
+	assert_ok(talev_work_schedule(work, nothing, &data, work_back, &times));
+	test_run(oom.ev);
+	assert_int_equal(times, 0);
 	req = jobs_block(oom.ev, oom.jobq, &gates);
 	/* Where there is one thread, jobs wait for it. */
 	create_fails = EAGAIN;
@@ -212,6 +277,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		JOB_TEST(each_allocation_fails_in_turn),
+		JOB_TEST(a_work_is_sent_without_memory),
 		JOB_TEST(a_thread_that_cannot_be_started),
 	};
 
