@@ -100,9 +100,8 @@ int talev_source_set_tag(void *source, uint64_t tag)
 uint64_t talev_source_get_tag(const void *source)
 {
 	const struct source *src = source_from_public(source);
-	const struct source_aside *aside = src != NULL ? source_aside(src) : NULL;
 
-	return aside != NULL ? aside->tag : 0;
+	return src != NULL ? source_tag(src) : 0;
 }
 
 int talev_source_set_enabled(void *source, bool enabled)
@@ -133,19 +132,25 @@ bool talev_source_get_enabled(const void *source)
 	return src != NULL && src->enabled;
 }
 
+struct talev_stats source_stats(const struct source *src)
+{
+	const struct source_aside *aside = source_aside(src);
+	struct talev_stats stats = {.calls = src->calls};
+
+	if (aside != NULL) {
+		stats.time_total = (talev_time_t)aside->time_total;
+		stats.time_longest = aside->time_longest;
+	}
+	return stats;
+}
+
 int talev_source_get_stats(const void *source, struct talev_stats *stats)
 {
 	struct source *src = source_from_public(source);
-	const struct source_aside *aside;
 
 	if (src == NULL)
 		return -1;
-	aside = source_aside(src);
-	*stats = (struct talev_stats){.calls = src->calls};
-	if (aside != NULL) {
-		stats->time_total = (talev_time_t)aside->time_total;
-		stats->time_longest = aside->time_longest;
-	}
+	*stats = source_stats(src);
 	return 0;
 }
 

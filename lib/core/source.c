@@ -168,7 +168,7 @@ static inline void close_plain(struct source *src, struct talev_context *ev)
 		kind->closed(src, ev);
 }
 
-static inline void end(struct source *src)
+static int source_destructor(struct source *src)
 {
 	struct talev_context *ev = src->ev;
 
@@ -186,17 +186,12 @@ static inline void end(struct source *src)
 	if (kind_of(src)->destroy != NULL)
 		kind_of(src)->destroy(src);
 	source_drop_aside(src);
-}
-
-static int source_destructor(struct source *src)
-{
-	end(src);
 	return 0;
 }
 
 void source_end(struct source *src)
 {
-	end(src);
+	(void)source_destructor(src);
 }
 
 static inline bool takes_more(struct talev_context *ev)

@@ -162,7 +162,12 @@ static inline struct source_aside *source_aside(const struct source *src)
 {
 	return src->aside_state == ASIDE_NONE ? NULL : src->aside;
 }
-/* The same, made if it is not there. NULL: ENOMEM. */
+static inline uint64_t source_tag(const struct source *src)
+{
+	return src->aside_state == ASIDE_NONE ? 0 : src->aside->tag;
+}
+struct talev_stats source_stats(const struct source *src);
+/* What it has aside, made if it is not there. NULL: ENOMEM. */
 struct source_aside *source_need_aside(struct source *src);
 void source_free_aside(struct source *src);
 static inline void source_drop_aside(struct source *src)

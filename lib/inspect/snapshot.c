@@ -36,16 +36,16 @@ static bool take_source(struct talev_snapshot *snap, struct source *src)
 
 	*info = (struct talev_source_info){
 		.kind = kind_of(src)->label,
-		.name = talev_source_get_name(src),
+		.name = source_where(src),
 		.location = source_location(src),
 		.state = (enum talev_state)src->life.state,
 		.enabled = src->enabled,
 		.running = life_running(&src->life),
 		.fd = -1,
 		.deadline = TALEV_NEVER,
-		.tag = talev_source_get_tag(src),
+		.tag = source_tag(src),
+		.stats = source_stats(src),
 	};
-	talev_source_get_stats(src, &info->stats);
 	if (kind_of(src)->describe != NULL)
 		kind_of(src)->describe(src, info);
 	if (!copy_string(snap, &info->name) || !copy_string(snap, &info->location))

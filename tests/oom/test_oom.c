@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include "event/fd_inside.h"
 #include "support/support.h"
 
 struct oom {
@@ -127,6 +128,22 @@ static int try_high_fd(struct oom *oom)
 	close(fd);
 	errno = error;
 	return made(fde);
+}
+
+static int try_fd_inside(struct oom *oom)
+{
+	struct fd_inside inside = {{0}};
+	int fd = dup2(oom->fds[1], 1000);
+	int result;
+	int error;
+
+	assert_int_equal(fd, 1000);
+	result = fd_inside_add(&inside, oom->ev, fd, TALEV_FD_HUP, on_fd, oom, "inside\0oom");
+	error = errno;
+	fd_inside_remove(&inside);
+	close(fd);
+	errno = error;
+	return result;
 }
 
 static int try_timer(struct oom *oom)
@@ -382,6 +399,7 @@ OOM_TEST(context)
 OOM_TEST(backend_list)
 OOM_TEST(fd)
 OOM_TEST(high_fd)
+OOM_TEST(fd_inside)
 OOM_TEST(timer)
 OOM_TEST(realtime_timer)
 OOM_TEST(ticker)
@@ -460,6 +478,7 @@ int main(void)
 		TEST(backend_list_survives_failing_allocations),
 		TEST(fd_survives_failing_allocations),
 		TEST(high_fd_survives_failing_allocations),
+		TEST(fd_inside_survives_failing_allocations),
 		TEST(timer_survives_failing_allocations),
 		TEST(realtime_timer_survives_failing_allocations),
 		TEST(ticker_survives_failing_allocations),
