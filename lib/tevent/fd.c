@@ -249,6 +249,7 @@ struct tevent_fd *fd_add(struct tevent_context *ev, TALLOC_CTX *mem_ctx, int fd,
 	fde->handler = handler;
 	fde->fd = fd;
 	fde->flags = flags;
+	talloc_set_destructor(fde, fd_destructor);
 	TAILQ_INSERT_TAIL(&ev->fds, fde, link);
 	if (flags != 0)
 		ev->fd_active++;
@@ -262,7 +263,6 @@ struct tevent_fd *fd_add(struct tevent_context *ev, TALLOC_CTX *mem_ctx, int fd,
 		errno = error;
 		return NULL;
 	}
-	talloc_set_destructor(fde, fd_destructor);
 	return fde;
 }
 
