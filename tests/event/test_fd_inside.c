@@ -197,6 +197,7 @@ static void it_is_traced(void **state)
 	talev_context_set_trace(ev, trace, &a);
 	assert_ok(watch(ev, &a, fds[0], TALEV_FD_READ));
 	fd_inside_remove(&a.inside);
+	talev_context_set_trace(ev, NULL, NULL);
 	assert_notes("attach detach");
 	assert_false(talev_have_events(ev));
 	close_both(fds);
