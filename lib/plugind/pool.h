@@ -23,7 +23,7 @@ struct pool {
 	bool own;      /* one plugin's */
 	bool unwanted; /* ends with its last user */
 	bool ending;
-	bool over; /* its loops have ended, and its thread */
+	bool over;                /* its loops have ended, and its thread */
 	unsigned users;           /* plugins that live here, or are being loaded */
 	void (*ended)(void *arg); /* or NULL */
 	void *arg;
