@@ -200,6 +200,8 @@ void talev_context_set_strict(struct talev_context *ev, bool strict)
 
 static void observe(struct talev_context *ev)
 {
+	if (ev->life == NULL)
+		return;
 	ev->life->observed = ev->trace != NULL || ev->timing || ev->slow > 0;
 	context_set_plain(ev);
 }
@@ -208,7 +210,7 @@ void talev_context_set_timing(struct talev_context *ev, bool on)
 {
 	ev->timing = on;
 	/* Without memory only the sources know. */
-	if (on && ev->latency == NULL)
+	if (on && ev->latency == NULL && ev->life != NULL)
 		ev->latency = latency_create();
 	if (ev->latency != NULL)
 		ev->latency->turn_began = 0;

@@ -46,7 +46,7 @@ int talev_re_initialise(struct talev_context *ev)
 		errno = EINVAL;
 		return -1;
 	}
-	if (ev->life->closing) {
+	if (ev->life == NULL || ev->life->closing) {
 		errno = ESHUTDOWN;
 		return -1;
 	}

@@ -528,12 +528,14 @@ bool talev_loop_has_arrivals(const struct talev_context *ev)
 
 void talev_loop_break(struct talev_context *ev)
 {
-	ev->life->break_pending = true;
+	/* Whoever is told that it goes may hold it still. */
+	if (ev->life != NULL)
+		ev->life->break_pending = true;
 }
 
 bool talev_loop_broken(const struct talev_context *ev)
 {
-	return ev->broken || ev->life->break_pending;
+	return ev->broken || (ev->life != NULL && ev->life->break_pending);
 }
 
 void talev_loop_allow_nesting(struct talev_context *ev)

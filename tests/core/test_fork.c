@@ -226,8 +226,12 @@ static void child_forked_in_a_handler_returns_to_the_loop(void **state)
 		forked.other = other;
 		kind_fire(thing);
 		result = until ? talev_loop_until(ev, has_run, other) : test_run(ev);
-		if (forked.pid == 0)
-			_exit(result == 0 && other->calls == 1 ? 0 : 1);
+		if (forked.pid == 0) {
+			int status = result == 0 && other->calls == 1 ? 0 : 1;
+
+			talloc_free(*state);
+			_exit(status);
+		}
 		assert_int_equal(forked.status, 0);
 		assert_ok(result);
 		assert_int_equal(other->calls, 1);

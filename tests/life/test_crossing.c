@@ -197,6 +197,12 @@ static void use_freed_context_on_close(
 	assert_errno(talev_finalize(scene->other, scene->conn, 0, NULL, NULL), ESHUTDOWN);
 	talloc_free(talev_snapshot(NULL, scene->other));
 	assert_null(talev_add_timer(scene->other, NULL, 0, NULL, NULL));
+	assert_errno(talev_re_initialise(scene->other), ESHUTDOWN);
+	assert_errno(talev_context_get_fd(scene->other), ESHUTDOWN);
+	talev_loop_break(scene->other);
+	assert_false(talev_loop_broken(scene->other));
+	talev_context_set_timing(scene->other, true);
+	talev_context_set_trace(scene->other, NULL, NULL);
 	test_note("closed");
 }
 
