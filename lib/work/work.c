@@ -62,7 +62,7 @@ static void work_destroy(struct source *src)
 }
 
 /* It is in no queue by now. */
-static void work_run(struct source *src, struct talev_context *ev)
+static void work_run(struct talev_context *ev, struct source *src)
 {
 	struct talev_work *work = work_of(src);
 	struct talev_job *job = work->trip.job;
@@ -75,7 +75,7 @@ static void work_fire(struct source *src, uint32_t flags, talev_time_t now)
 	(void)flags;
 	(void)now;
 	core_unpost(src);
-	work_run(src, src->ev);
+	work_run(src->ev, src);
 }
 
 static void work_enable(struct source *src)
