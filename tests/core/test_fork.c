@@ -198,7 +198,9 @@ static void fork_and_go_on(struct thing *thing)
 	struct forked *forked = thing->arg;
 
 	forked->pid = fork();
-	if (forked->pid > 0)
+	if (forked->pid == 0)
+		test_child_begins(__location__);
+	else if (forked->pid > 0)
 		waitpid(forked->pid, &forked->status, 0);
 	kind_fire(forked->other);
 }
@@ -229,8 +231,8 @@ static void child_forked_in_a_handler_returns_to_the_loop(void **state)
 		if (forked.pid == 0) {
 			int status = result == 0 && other->calls == 1 ? 0 : 1;
 
-			talloc_free(*state);
-			_exit(status);
+			talloc_free(ev);
+			test_child_ends(status);
 		}
 		assert_int_equal(forked.status, 0);
 		assert_ok(result);

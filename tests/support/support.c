@@ -228,6 +228,23 @@ int test_count_fds(void)
 	return n;
 }
 
+void test_child_begins(const char *location)
+{
+	/* A failed assertion must not return into the test runner of the child. */
+	setenv("CMOCKA_TEST_ABORT", "1", 1);
+	test_watchdog("a child process", location);
+}
+
+void test_child_ends(int status)
+{
+	extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
+	free_all();
+	if (__lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check())
+		_exit(98);
+	_exit(status);
+}
+
 int test_in_child(void (*fn)(void *arg), void *arg)
 {
 	int status;
@@ -236,16 +253,9 @@ int test_in_child(void (*fn)(void *arg), void *arg)
 	if (pid < 0)
 		fail_msg("fork: %s", strerror(errno));
 	if (pid == 0) {
-		extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
-
-		/* A failed assertion must not return into the test runner of the child. */
-		setenv("CMOCKA_TEST_ABORT", "1", 1);
-		test_watchdog("a child process", __location__);
+		test_child_begins(__location__);
 		fn(arg);
-		free_all();
-		if (__lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check())
-			_exit(98);
-		_exit(0);
+		test_child_ends(0);
 	}
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)

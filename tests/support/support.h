@@ -75,6 +75,9 @@ int test_abort_count(void);
 /* Runs fn in a child process, frees the test's root there, and returns the status as waitpid(2)
  * tells it. A failed assertion in the child, or a leak that the sanitizer sees, is no status 0. */
 int test_in_child(void (*fn)(void *arg), void *arg);
+/* The same for a child that the test has forked itself. */
+void test_child_begins(const char *location);
+_Noreturn void test_child_ends(int status);
 /* A process that ends with that status as soon as *release_fd is closed, which the caller does. */
 pid_t test_spawn(int exit_status, int *release_fd);
 

@@ -261,9 +261,9 @@ static void a_thread_that_cannot_be_started(void **state)
 	assert_ok(talev_work_schedule(work, nothing, &data, work_back, &times));
 	test_run(oom.ev);
 	assert_int_equal(times, 0);
-	req = jobs_block(oom.ev, oom.jobq, &gates);
 	/* Where there is one thread, jobs wait for it. */
 	create_fails = EAGAIN;
+	req = jobs_block(oom.ev, oom.jobq, &gates);
 	other = talev_job_send(test_root(), oom.ev, oom.jobq, nothing, NULL);
 	assert_int_equal(jobs_info(oom.jobq).queued, 1);
 	gate_open(&gates.go);
