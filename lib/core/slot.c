@@ -351,20 +351,25 @@ void core_fd_end(struct fd_source *fs)
 	source_drop_aside(src);
 }
 
-void core_fd_changed(struct fd_source *fs)
+__attribute__((noinline)) static void changed(struct talev_context *ev, struct fd_source *fs)
 {
-	struct talev_context *ev = fs->src.ev;
-
-	/* Noted already, and it goes on keeping the loop running. */
-	if (likely(fs->counted && has_changed(ev, fs->fd)) && (fs->flags & BACKEND_EVENTS) != 0 &&
-		fs->src.enabled && !ev->embedded)
-		return;
 	count_watcher(ev, fs);
 	if (wanted(slot_get(ev, fs->fd)) != slot_get(ev, fs->fd)->kernel ||
 		slot_is_always(ev, fs->fd)) {
 		note_change(ev, fs->fd);
 		context_changed(ev);
 	}
+}
+
+void core_fd_changed(struct fd_source *fs)
+{
+	struct talev_context *ev = fs->src.ev;
+
+	/* Noted already, and it goes on keeping the loop running. */
+	if (likely(fs->counted && has_changed(ev, fs->fd) && (fs->flags & BACKEND_EVENTS) != 0 &&
+		    fs->src.enabled && !ev->embedded))
+		return;
+	changed(ev, fs);
 }
 
 void slot_untold(struct talev_context *ev, int fd, uint32_t generation)
