@@ -8,8 +8,9 @@ import shutil
 from rows import COLUMNS, ROWS
 
 # What the README shows.
-README = ['P1', 'P2', 'P2e', 'P3', 'P4', 'P5b', 'P6', 'P7b', 'P8', 'P9', 'P10', 'P11', 'P12', 'P13',
-	'P15a', 'P15b', 'P15c', 'P16f', 'P16t', 'P17', 'P17e', 'P18', 'P20a']
+README = ['P1', 'P1e', 'P2', 'P2e', 'P3', 'P4', 'P4e', 'P4t', 'P5b', 'P6', 'P7b', 'P8', 'P9',
+	'P10', 'P11', 'P12', 'P13', 'P14a', 'P14b', 'P15a', 'P15b', 'P15c', 'P16f', 'P16t', 'P17',
+	'P17e', 'P18', 'P20a']
 UNITS = {'requests/s': '/s', 'messages/s': '/s', 'events/s': '/s'}
 
 
