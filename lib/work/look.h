@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <talev/time.h>
+#include "base/pause.h"
 
 /* What has been of no use is left out: once, three times in a row, seven times and so on. */
 struct work_habit {
@@ -41,13 +42,7 @@ static inline talev_time_t work_look_time(talev_time_t gap, talev_time_t most)
 /* Between two looks: about 0.2 us. */
 static inline void work_pause(void)
 {
-	for (int i = 0; i < 8; i++) {
-#if defined(__x86_64__) || defined(__i386__)
-		__builtin_ia32_pause();
-#elif defined(__aarch64__) || defined(__arm__)
-		__asm__ volatile("yield");
-#endif
-	}
+	base_pause(8);
 }
 
 #endif
