@@ -100,6 +100,8 @@ DATA = columns(floor=['raw_timers:wheel', 'raw_timers:heap'])
 # It would need minutes: its timers are in a sorted list.
 NO_TEVENT = columns(floor=DATA['floor'], without=['tevent'])
 
+# With threaded immediates, and with calls from loop to loop.
+MESSAGES = columns(talev=['talev:epoll', 'bench_loops:epoll'], floor='raw:epoll')
 # With one thread beside the loop, and with two.
 JOBS = {'talev': ['jobs:one', 'jobs:two'], 'libuv': ['libuv:one', 'libuv:two', 'libuv:poll'],
 	'ivykis': ['ivykis:one', 'ivykis:two'], 'glib': ['glib:one', 'glib:two']}
@@ -113,8 +115,7 @@ def ways_of_messages():
 				('median', '99th percentile', '99.9th percentile')):
 			rows.append(Row('P11' + letter, 'a message on its way, %s, %s' % (senders, title),
 				'messages', '%d %d 100000' % (10000 * count, count), '80 %d 1000' % count,
-				columns(talev=['talev:epoll', 'bench_loops:epoll'], floor='raw:epoll'),
-				value=value, pair=True, group='ways',
+				MESSAGES, value=value, pair=True, group='ways',
 				again='P11' + letters[0] if letter != letters[0] else None))
 	return rows
 
@@ -184,11 +185,10 @@ ROWS += [
 		columns(floor='raw:epoll'), [most(1.1, 'floor')], also=['add', 'drop'],
 		group='descriptors'),
 	Row('P11', 'messages from a thread', 'messages', '2000000 1', '2000 1',
-		columns(talev=['talev:epoll', 'bench_loops:epoll'], floor='raw:epoll'), [least(55e6)], args_for={'tevent:epoll': '400000 1'}, value='rate', unit='messages/s', more=True,
-		pair=True, group='threads'),
+		MESSAGES, [least(55e6)], args_for={'tevent:epoll': '400000 1'}, value='rate',
+		unit='messages/s', more=True, pair=True, group='threads'),
 	Row('P11m', 'messages from eight threads', 'messages', '2000000 8', '8000 8',
-		columns(talev=['talev:epoll', 'bench_loops:epoll'], floor='raw:epoll'),
-		args_for={'tevent:epoll': '400000 8'}, value='rate', unit='messages/s', more=True,
+		MESSAGES, args_for={'tevent:epoll': '400000 8'}, value='rate', unit='messages/s', more=True,
 		pair=True, group='threads'),
 	Row('P11c', 'system calls for a message', 'messages', '1000000 1', '2000 1',
 		{'talev': ['talev:epoll'], 'tevent': ['tevent:epoll']}, [most(0.1)],
@@ -296,8 +296,7 @@ CURVES = [
 	Curve('Ct', 'timers, made and freed', 'timers', 'ns to make and to free one', 'timers', NO_TEVENT,
 		[(n, '%d %d' % (n, max(1, 200000 // n)), '%d 1' % min(n, 1000))
 			for n in (10, 100, 1000, 10000, 100000, 1000000)]),
-	Curve('Cs', 'messages from threads', 'sending threads', 'messages/s', 'messages',
-		columns(floor='raw:epoll'),
+	Curve('Cs', 'messages from threads', 'sending threads', 'messages/s', 'messages', MESSAGES,
 		[(n, '500000 %d' % n, '2000 %d' % n) for n in (1, 2, 4, 8)],
 		value='rate', unit='messages/s', more=True, pair=True),
 ]
